@@ -1,0 +1,42 @@
+# Every target sets itself up first: `make demo` in a fresh clone is enough.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.requirements.sha256
+
+.PHONY: help setup demo sandbox test check lock clean
+
+help: ## the targets, one line each
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | sed -E 's/:.*## /\t/' | expand -t 16
+
+setup: ## everything into .venv; runs again only when the lock or pyproject.toml changed
+	@want=$$(cat requirements.lock pyproject.toml | sha256sum | cut -d' ' -f1); \
+	if [ "$$(cat $(STAMP) 2>/dev/null)" != "$$want" ]; then \
+	  echo "setup: installing the locked dependencies into $(VENV) (about a minute)"; \
+	  $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "notifystream needs Python 3.11 or later; this is " + sys.version.split()[0] + " (make PYTHON=...)")' && \
+	  $(PYTHON) -m venv $(VENV) && \
+	  $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock && \
+	  $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e . && \
+	  echo "$$want" > $(STAMP); \
+	fi
+
+demo: setup ## the whole pipeline on embedded servers, with a live display; ends by itself
+	$(BIN)/notifystream demo
+
+sandbox: setup ## the same servers and services, staying up until Ctrl-C
+	$(BIN)/notifystream sandbox
+
+test: setup ## the tests; those on a real Kafka are skipped, and say so, without Java and Maven
+	$(BIN)/python -m pytest
+
+check: setup ## ruff and strict mypy
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+lock: setup ## resolve pyproject.toml again into requirements.lock
+	$(BIN)/uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 \
+	  --generate-hashes --no-emit-index-url --no-emit-find-links --upgrade --quiet -o requirements.lock
+
+clean: ## what the targets made
+	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .notifystream
