@@ -1,0 +1,300 @@
+"""The records that travel on the topics, one frozen class per Avro file of this folder.
+
+The Avro file is the contract and says what each field means; a test holds the two together, field by field.
+All times are integers: milliseconds since the epoch, UTC. Phone numbers are E.164 without channel prefix.
+"""
+
+import msgspec
+
+from schemas.vocabulary import (
+    Category,
+    Channel,
+    CommandKind,
+    CommandResult,
+    Consent,
+    ConsentGroup,
+    ErrorClass,
+    NotificationState,
+    Priority,
+    Verdict,
+)
+
+
+class Record(msgspec.Struct, frozen=True, kw_only=True):
+    """Base of everything that is written to a topic."""
+
+
+class Template(Record):
+    """A text kept by the platform, filled in here."""
+
+    name: str
+    variables: dict[str, str] = {}
+    locale: str = "en"
+
+
+class NotifyRequest(Record):
+    """What a producer asks for: reach this person with this content.
+
+    The same (tenant, idempotency_key) is the same notification, however often it is written.
+    """
+
+    tenant: str
+    idempotency_key: str
+    recipient: str
+    region: str | None = None
+    channels: tuple[str, ...] = ("sms",)
+    body: str | None = None
+    template: Template | None = None
+    media_urls: tuple[str, ...] = ()
+    category: str = "transactional"
+    priority: str = "normal"
+    send_at: int | None = None
+    expires_at: int | None = None
+    sender: str | None = None
+    contacts: dict[str, str] = {}
+    metadata: dict[str, str] = {}
+
+
+class Origin(Record):
+    """Where a record came from."""
+
+    topic: str
+    partition: int
+    offset: int
+
+
+class NotificationRequest(Record):
+    """A notify request after intake: identified, normalised, rendered; or refused with a reason."""
+
+    notification_id: str
+    tenant: str
+    idempotency_key: str
+    content_hash: str
+    origin: Origin
+    requested_at: int
+    recipient: str
+    country: str = "ZZ"
+    carrier: str = "unknown"
+    carrier_source: str = "unknown"
+    channels: tuple[Channel, ...]
+    body: str | None = None
+    content_sid: str | None = None
+    content_variables: dict[str, str] = {}
+    media_urls: tuple[str, ...] = ()
+    category: Category
+    priority: Priority
+    send_at: int | None = None
+    expires_at: int | None = None
+    sender: str | None = None
+    contacts: dict[str, str] = {}
+    metadata: dict[str, str] = {}
+    refusal: str | None = None
+    refusal_detail: str | None = None
+
+
+class ProviderStatus(Record):
+    """One status of one message as the provider told it, by callback or when asked."""
+
+    event_id: str
+    provider: str
+    account_sid: str
+    message_sid: str
+    notification_id: str | None = None
+    attempt: int | None = None
+    status: str
+    error_code: int | None = None
+    channel: Channel
+    recipient: str | None = None
+    sender: str | None = None
+    received_at: int
+    source: str
+    raw_dlr_done_date: str | None = None
+    segments: int | None = None
+    price: str | None = None
+    price_unit: str | None = None
+    parameters: dict[str, str] = {}
+
+
+class Media(Record):
+    """One attachment."""
+
+    url: str
+    content_type: str
+
+
+class InboundMessage(Record):
+    """A message a person sent to one of our senders."""
+
+    provider: str
+    account_sid: str
+    message_sid: str
+    tenant: str
+    recipient: str
+    sender: str
+    channel: Channel
+    body: str
+    media: tuple[Media, ...] = ()
+    opt_out_type: str | None = None
+    received_at: int
+    parameters: dict[str, str] = {}
+
+
+class AdmissionCheck(Record):
+    """The question whether one attempt may be sent to one person now."""
+
+    notification_id: str
+    attempt: int
+    tenant: str
+    recipient: str
+    channel: Channel
+    category: Category
+    sender: str
+    asked_at: int
+
+
+class AdmissionVerdict(Record):
+    """The answer to an admission check."""
+
+    notification_id: str
+    attempt: int
+    verdict: Verdict
+    reason: str | None = None
+    decided_at: int
+
+
+class ConsentChange(Record):
+    """One entry of the consent ledger: who may no longer, or again, be written to, on what evidence."""
+
+    change_id: str
+    tenant: str
+    recipient: str
+    channel_group: ConsentGroup
+    sender: str
+    state: Consent
+    source: str
+    words: str | None = None
+    evidence: str | None = None
+    at: int
+
+
+class OutboundCommand(Record):
+    """Something to ask of the provider; carried out at most once per command_id."""
+
+    command_id: str
+    kind: CommandKind
+    notification_id: str
+    attempt: int
+    tenant: str
+    provider: str
+    channel: Channel
+    sender: str
+    recipient: str
+    body: str | None = None
+    content_sid: str | None = None
+    content_variables: dict[str, str] = {}
+    media_urls: tuple[str, ...] = ()
+    category: Category
+    segments: int
+    created_at: int
+    not_after: int
+    sid: str | None = None
+
+
+class AttemptEvent(Record):
+    """What became of one outbound command."""
+
+    notification_id: str
+    attempt: int
+    command_id: str
+    tenant: str
+    sender: str
+    result: CommandResult
+    sid: str | None = None
+    status: str | None = None
+    error_code: int | None = None
+    error_class: ErrorClass | None = None
+    detail: str | None = None
+    request_id: str | None = None
+    latency_ms: int | None = None
+    at: int
+
+
+class JournalEntry(Record):
+    """The send journal: written before the provider is called, and again when the result is known."""
+
+    command_id: str
+    state: CommandResult
+    tenant: str
+    sender: str
+    recipient: str
+    channel: Channel
+    content_digest: str
+    sid: str | None = None
+    started_at: int
+    at: int
+
+
+class AttemptSummary(Record):
+    """One attempt."""
+
+    attempt: int
+    channel: Channel
+    sender: str
+    sid: str | None = None
+    status: str
+    error_code: int | None = None
+    error_class: ErrorClass | None = None
+    segments: int
+    commanded_at: int
+    accepted_at: int | None = None
+    sent_at: int | None = None
+    delivered_at: int | None = None
+    ended_at: int | None = None
+
+
+class NotificationOutcome(Record):
+    """The public answer: where one notification stands. Compacted; the last one counts."""
+
+    notification_id: str
+    version: int
+    tenant: str
+    idempotency_key: str
+    content_hash: str
+    state: NotificationState
+    final: bool
+    reason: str | None = None
+    detail: str | None = None
+    recipient: str
+    country: str
+    carrier: str
+    carrier_source: str
+    category: str
+    priority: str
+    requested_at: int
+    updated_at: int
+    duplicates: int = 0
+    conflicts_with: str | None = None
+    attempts: tuple[AttemptSummary, ...] = ()
+    metadata: dict[str, str] = {}
+
+
+class DeadLetter(Record):
+    """A record nobody could read, kept whole so that it can be replayed after a fix."""
+
+    stage: str
+    reason: str
+    detail: str
+    topic: str
+    partition: int
+    offset: int
+    key: bytes | None = None
+    value: bytes | None = None
+    at: int
+
+
+class TimerTick(Record):
+    """A deadline of a notification has come."""
+
+    notification_id: str
+    due_at: int
+    fired_at: int

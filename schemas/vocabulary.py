@@ -1,0 +1,112 @@
+"""The closed vocabularies of the records.
+
+On the wire every one of them is an Avro string, so that a new word never breaks an old reader's schema;
+here they are enums, so that a word nobody knows is refused when the record is read.
+Provider statuses are not here: providers invent new ones, and those are kept as they come.
+"""
+
+from enum import StrEnum
+
+
+class Channel(StrEnum):
+    SMS = "sms"
+    MMS = "mms"
+    WHATSAPP = "whatsapp"
+    RCS = "rcs"
+
+    @property
+    def consent_group(self) -> "ConsentGroup":
+        """Opt-outs are shared by SMS, MMS and RCS since 2026-03-16 (facts, Twilio section 6)."""
+        return ConsentGroup.WHATSAPP if self is Channel.WHATSAPP else ConsentGroup.SMS
+
+
+class ConsentGroup(StrEnum):
+    SMS = "sms"
+    WHATSAPP = "whatsapp"
+
+
+class Category(StrEnum):
+    OTP = "otp"
+    TRANSACTIONAL = "transactional"
+    MARKETING = "marketing"
+
+
+class Priority(StrEnum):
+    """Also the lane a command travels in."""
+
+    URGENT = "urgent"
+    NORMAL = "normal"
+    BULK = "bulk"
+
+
+class Verdict(StrEnum):
+    ADMIT = "admit"
+    SUPPRESS = "suppress"
+
+
+class Consent(StrEnum):
+    OPTED_OUT = "opted_out"
+    OPTED_IN = "opted_in"
+
+
+class CommandKind(StrEnum):
+    SEND = "send"
+    SETTLE = "settle"
+    FETCH = "fetch"
+
+
+class CommandResult(StrEnum):
+    """What became of a send. `STARTED` exists in the journal only."""
+
+    STARTED = "started"
+    ACCEPTED = "accepted"
+    REJECTED = "rejected"
+    IN_DOUBT = "in_doubt"
+    ABSENT = "absent"
+    HELD = "held"
+    SUPPRESSED = "suppressed"
+    EXPIRED = "expired"
+
+
+class ErrorClass(StrEnum):
+    """What an error means for the next step (facts, Twilio section 5)."""
+
+    TRANSIENT = "transient"
+    AMBIGUOUS = "ambiguous"
+    TERMINAL = "terminal"
+    BAD_NUMBER = "bad_number"
+    OPT_OUT = "opt_out"
+    CONFIGURATION = "configuration"
+    FILTERED = "filtered"
+    RATE = "rate"
+    CHANNEL = "channel"
+
+
+class NotificationState(StrEnum):
+    REQUESTED = "requested"
+    DEFERRED = "deferred"
+    SENDING = "sending"
+    SENT = "sent"
+    DELIVERED = "delivered"
+    READ = "read"
+    UNDELIVERED = "undelivered"
+    FAILED = "failed"
+    UNCONFIRMED = "unconfirmed"
+    SUPPRESSED = "suppressed"
+    INVALID = "invalid"
+    EXPIRED = "expired"
+    CONFLICT = "conflict"
+
+    @property
+    def final(self) -> bool:
+        return self not in _OPEN
+
+
+_OPEN = frozenset(
+    {
+        NotificationState.REQUESTED,
+        NotificationState.DEFERRED,
+        NotificationState.SENDING,
+        NotificationState.SENT,
+    }
+)
