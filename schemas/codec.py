@@ -91,7 +91,7 @@ class Codec:
     def decode(self, value: bytes | None, record_type: type[R]) -> R:
         """The record in these bytes.
 
-        Raises WireError when they are not such a record, RegistryUnavailable when that could not be found out.
+        Raises WireError when they are not such a record, RegistryUnavailable when nobody could tell.
         """
         wanted = record_type.__name__
         if value is None or len(value) < _PREFIX.size or value[0] != 0:
@@ -128,7 +128,7 @@ class Codec:
         if known is not None:
             return known
         try:
-            text = _asked(lambda: self._registry.get_schema(schema_id).schema_str)
+            text = _asked(lambda: self._registry.get_schema(schema_id).schema_str) or ""
         except SchemaRegistryError as unknown:
             raise WireError(
                 "unknown-schema",

@@ -24,7 +24,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     """Base of everything that is written to a topic."""
 
 
-class Template(Record):
+class Template(Record, frozen=True, kw_only=True):
     """A text kept by the platform, filled in here."""
 
     name: str
@@ -32,7 +32,7 @@ class Template(Record):
     locale: str = "en"
 
 
-class NotifyRequest(Record):
+class NotifyRequest(Record, frozen=True, kw_only=True):
     """What a producer asks for: reach this person with this content.
 
     The same (tenant, idempotency_key) is the same notification, however often it is written.
@@ -55,7 +55,7 @@ class NotifyRequest(Record):
     metadata: dict[str, str] = {}
 
 
-class Origin(Record):
+class Origin(Record, frozen=True, kw_only=True):
     """Where a record came from."""
 
     topic: str
@@ -63,7 +63,7 @@ class Origin(Record):
     offset: int
 
 
-class NotificationRequest(Record):
+class NotificationRequest(Record, frozen=True, kw_only=True):
     """A notify request after intake: identified, normalised, rendered; or refused with a reason."""
 
     notification_id: str
@@ -92,7 +92,7 @@ class NotificationRequest(Record):
     refusal_detail: str | None = None
 
 
-class ProviderStatus(Record):
+class ProviderStatus(Record, frozen=True, kw_only=True):
     """One status of one message as the provider told it, by callback or when asked."""
 
     event_id: str
@@ -115,14 +115,14 @@ class ProviderStatus(Record):
     parameters: dict[str, str] = {}
 
 
-class Media(Record):
+class Media(Record, frozen=True, kw_only=True):
     """One attachment."""
 
     url: str
     content_type: str
 
 
-class InboundMessage(Record):
+class InboundMessage(Record, frozen=True, kw_only=True):
     """A message a person sent to one of our senders."""
 
     provider: str
@@ -139,7 +139,7 @@ class InboundMessage(Record):
     parameters: dict[str, str] = {}
 
 
-class AdmissionCheck(Record):
+class AdmissionCheck(Record, frozen=True, kw_only=True):
     """The question whether one attempt may be sent to one person now."""
 
     notification_id: str
@@ -152,7 +152,7 @@ class AdmissionCheck(Record):
     asked_at: int
 
 
-class AdmissionVerdict(Record):
+class AdmissionVerdict(Record, frozen=True, kw_only=True):
     """The answer to an admission check."""
 
     notification_id: str
@@ -162,7 +162,7 @@ class AdmissionVerdict(Record):
     decided_at: int
 
 
-class ConsentChange(Record):
+class ConsentChange(Record, frozen=True, kw_only=True):
     """One entry of the consent ledger: who may no longer, or again, be written to, on what evidence."""
 
     change_id: str
@@ -177,7 +177,7 @@ class ConsentChange(Record):
     at: int
 
 
-class OutboundCommand(Record):
+class OutboundCommand(Record, frozen=True, kw_only=True):
     """Something to ask of the provider; carried out at most once per command_id."""
 
     command_id: str
@@ -200,7 +200,7 @@ class OutboundCommand(Record):
     sid: str | None = None
 
 
-class AttemptEvent(Record):
+class AttemptEvent(Record, frozen=True, kw_only=True):
     """What became of one outbound command."""
 
     notification_id: str
@@ -219,7 +219,7 @@ class AttemptEvent(Record):
     at: int
 
 
-class JournalEntry(Record):
+class JournalEntry(Record, frozen=True, kw_only=True):
     """The send journal: written before the provider is called, and again when the result is known."""
 
     command_id: str
@@ -234,7 +234,7 @@ class JournalEntry(Record):
     at: int
 
 
-class AttemptSummary(Record):
+class AttemptSummary(Record, frozen=True, kw_only=True):
     """One attempt."""
 
     attempt: int
@@ -252,7 +252,7 @@ class AttemptSummary(Record):
     ended_at: int | None = None
 
 
-class NotificationOutcome(Record):
+class NotificationOutcome(Record, frozen=True, kw_only=True):
     """The public answer: where one notification stands. Compacted; the last one counts."""
 
     notification_id: str
@@ -278,7 +278,7 @@ class NotificationOutcome(Record):
     metadata: dict[str, str] = {}
 
 
-class DeadLetter(Record):
+class DeadLetter(Record, frozen=True, kw_only=True):
     """A record nobody could read, kept whole so that it can be replayed after a fix."""
 
     stage: str
@@ -292,7 +292,7 @@ class DeadLetter(Record):
     at: int
 
 
-class TimerTick(Record):
+class TimerTick(Record, frozen=True, kw_only=True):
     """A deadline of a notification has come."""
 
     notification_id: str

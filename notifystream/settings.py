@@ -1,0 +1,136 @@
+"""All settings of all commands: one table, each with type, default, unit and help.
+
+Read from the environment; what is not there, from the file named by NOTIFYSTREAM_ENV_FILE
+(default `.notifystream/sandbox.env`, which `notifystream sandbox` writes), so that every command finds a
+running sandbox by itself. Processors never import this module: each gets its own small configuration object.
+"""
+
+import os
+from typing import Annotated
+
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+DEFAULT_ENV_FILE = ".notifystream/sandbox.env"
+
+
+class Settings(BaseSettings):
+    model_config = SettingsConfigDict(extra="ignore", env_file_encoding="utf-8")
+
+    # Kafka
+    kafka_bootstrap_servers: str | None = Field(
+        None, description="Kafka brokers.", examples=["kafka-1:9092,kafka-2:9092"]
+    )
+    kafka_security_protocol: str = Field(
+        "PLAINTEXT", description="PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL."
+    )
+    kafka_sasl_mechanism: str | None = Field(None, description="PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512.")
+    kafka_sasl_username: str | None = Field(None, description="User at the broker.")
+    kafka_sasl_password: SecretStr | None = Field(None, description="Its password.")
+    kafka_ssl_ca_location: str | None = Field(
+        None, description="PEM file of the authority that signed the brokers."
+    )
+    schema_registry_url: str | None = Field(
+        None, description="Confluent-compatible schema registry.", examples=["http://registry:8081"]
+    )
+
+    # ClickHouse
+    clickhouse_url: str | None = Field(
+        None,
+        description="ClickHouse over HTTP.",
+        examples=["http://user:password@clickhouse:8123/notifications"],
+    )
+    pii_hash_key: SecretStr | None = Field(
+        None,
+        description="Key of the hash that stands for a phone number in ClickHouse.",
+        examples=["32 random bytes, hex"],
+    )
+
+    # Twilio
+    twilio_account_sid: str | None = Field(
+        None, description="Account that sends.", examples=["AC" + "0" * 32]
+    )
+    twilio_auth_token: SecretStr | None = Field(None, description="Primary auth token: verifies webhooks.")
+    twilio_auth_token_next: SecretStr | None = Field(
+        None, description="Second token accepted during a rotation."
+    )
+    twilio_api_key_sid: str | None = Field(
+        None, description="API key for sending; the auth token is used without.", examples=["SK" + "0" * 32]
+    )
+    twilio_api_key_secret: SecretStr | None = Field(None, description="Its secret.")
+    twilio_api_url: str = Field("https://api.twilio.com", description="Base URL of the REST API.")
+    twilio_from: str | None = Field(
+        None,
+        description="Default sender: E.164, short code or Messaging Service (MG…).",
+        examples=["+14155550100"],
+    )
+    public_base_url: str | None = Field(
+        None,
+        description="How Twilio reaches the ingress: scheme, host, port.",
+        examples=["https://hooks.example.com"],
+    )
+    shared_tenant_senders: Annotated[dict[str, str], NoDecode] | None = Field(
+        None,
+        description="JSON: tenant by sender address; senders not named are shared by all tenants.",
+        examples=['{"+14155550100": "acme"}'],
+    )
+
+    # Ingress
+    ingress_host: str = Field("127.0.0.1", description="Address the ingress listens on.")
+    ingress_port: int = Field(8080, description="Port the ingress listens on.", ge=0, le=65535)
+    ingress_ack_timeout_s: float = Field(
+        5.0, description="Seconds to wait for the broker before answering 503.", gt=0, le=14
+    )
+    ingress_local: bool = Field(
+        False, description="Allow an http:// PUBLIC_BASE_URL (a machine nobody else reaches)."
+    )
+
+    # Streams
+    default_region: str | None = Field(
+        None, description="ISO country of recipients written without +.", examples=["US"]
+    )
+    templates_file: str | None = Field(
+        None, description="YAML: template name → locale → text.", examples=["templates.yaml"]
+    )
+    max_attempts: int = Field(3, description="Sends per channel before it is given up.", ge=1, le=20)
+    retry_base_s: float = Field(60.0, description="Seconds before the second attempt; doubles after.", gt=0)
+    command_ttl_s: float = Field(
+        14_400.0,
+        description="Seconds a command may wait for its turn (less than the journal's 7 days).",
+        gt=0,
+        le=259_200,
+    )
+    quiet_after_s: float = Field(
+        900.0, description="Seconds without news before the provider is asked.", gt=0
+    )
+    unconfirmed_after_s: float = Field(
+        259_200.0, description="Seconds after which a message without an end is unconfirmed (72 h).", gt=0
+    )
+
+    # Outbound
+    sender_rate: float = Field(1.0, description="Segments per second and sender.", gt=0)
+    sender_burst: float = Field(1.0, description="Segments a sender may send at once after a pause.", ge=1)
+    outbound_concurrency: int = Field(32, description="API calls in flight per process.", ge=1, le=1000)
+    twilio_connect_timeout_s: float = Field(3.0, description="Seconds to connect to the API.", gt=0)
+    twilio_read_timeout_s: float = Field(10.0, description="Seconds to wait for the API's answer.", gt=0)
+    settle_after_s: float = Field(
+        120.0, description="Seconds after a call before absence at the provider is proof.", gt=0
+    )
+    hold_after_s: float = Field(
+        3600.0, description="Seconds of doubt after which a command is held for a person.", gt=0
+    )
+
+    # Analytics
+    analytics_batch_rows: int = Field(50_000, description="Rows per insert at most.", ge=1)
+    analytics_batch_s: float = Field(1.0, description="Seconds until a smaller batch is inserted.", gt=0)
+
+    # All
+    log_format: str = Field("console", description="console or json.")
+    log_level: str = Field("INFO", description="DEBUG, INFO, WARNING or ERROR.")
+    metrics_port: int | None = Field(
+        None, description="Port for Prometheus metrics; none without.", ge=0, le=65535
+    )
+    streams_web_port: int = Field(6066, description="Port of Faust's own status page.", ge=0, le=65535)
+    faust_datadir: str = Field(
+        ".notifystream/faust", description="Directory for the stream processors' local state."
+    )
