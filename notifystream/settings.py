@@ -5,11 +5,8 @@ Read from the environment; what is not there, from the file named by NOTIFYSTREA
 running sandbox by itself. Processors never import this module: each gets its own small configuration object.
 """
 
-import os
-from typing import Annotated
-
 from pydantic import Field, SecretStr
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import BaseSettings, SettingsConfigDict
 
 DEFAULT_ENV_FILE = ".notifystream/sandbox.env"
 
@@ -69,9 +66,9 @@ class Settings(BaseSettings):
         description="How Twilio reaches the ingress: scheme, host, port.",
         examples=["https://hooks.example.com"],
     )
-    shared_tenant_senders: Annotated[dict[str, str], NoDecode] | None = Field(
-        None,
-        description="JSON: tenant by sender address; senders not named are shared by all tenants.",
+    sender_tenants: dict[str, str] = Field(
+        {},
+        description="JSON: tenant by sender address; a sender not named is shared by all tenants.",
         examples=['{"+14155550100": "acme"}'],
     )
 
