@@ -1,0 +1,1 @@
+"""A real Apache Kafka for the tests, without Docker: `jars` fetches it, `broker` runs it."""
