@@ -59,7 +59,7 @@ class EmbeddedBroker:
         """
         if TOPIC_NAME.fullmatch(name) is None:
             raise BrokerError(
-                f"topic {name!r} cannot be created: a name is 1 to 249 characters of a-z, A-Z, 0-9, '.', '_', '-'"
+                f"topic {name!r} cannot be created: a name is 1 to 249 characters of a-z, A-Z, 0-9, . _ and -"
             )
         if self._producer is None:
             raise BrokerError(f"topic {name!r} cannot be created: the embedded broker is closed")
