@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.requirements.sha256
 
-.PHONY: help setup demo sandbox test check lock clean
+.PHONY: help setup demo sandbox test check kafka lock clean
 
 help: ## the targets, one line each
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | sed -E 's/:.*## /\t/' | expand -t 16
@@ -34,9 +34,12 @@ check: setup ## ruff and strict mypy
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+kafka: setup ## fetch the real Kafka of the tests with Maven, once; needs Java 17 and Maven
+	$(BIN)/python -m tests.kafka fetch
+
 lock: setup ## resolve pyproject.toml again into requirements.lock
 	$(BIN)/uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 \
 	  --generate-hashes --no-emit-index-url --no-emit-find-links --upgrade --quiet -o requirements.lock
 
 clean: ## what the targets made
-	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .notifystream
+	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .notifystream .kafka
