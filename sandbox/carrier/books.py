@@ -67,6 +67,10 @@ class Books:
         self._open -= 1
         self._write(self._requests[number])
 
+    def named(self, number: int, *, to: str, sender: str) -> None:
+        """Note a valid request's recipient and sender as Twilio writes them."""
+        self._requests[number] = msgspec.structs.replace(self._requests[number], to=to, sender=sender)
+
     def decided(self, number: int, *, ordinal: int, sid: str | None, behaviour: str) -> None:
         """Note what was decided about a request: its place among its equals and its message, if any."""
         self._requests[number] = msgspec.structs.replace(

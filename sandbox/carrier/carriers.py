@@ -129,20 +129,22 @@ _BY_NAME = {(carrier.country, carrier.name): carrier for carrier in CARRIERS}
 def carrier_of(e164: str) -> Carrier:
     """The network that serves a bare E.164 number.
 
-    By the table's own ranges, else by libphonenumber's name for the range; a network outside the
-    table, or a number in no range at all, is served by an average carrier under that name
+    By libphonenumber's name for the range where it has one, else by the table's own ranges. A network
+    outside the table, or a number in no range at all, is served by an average carrier under that name
     ("unknown" without one) in the number's region ("ZZ" without one). Never raises.
     """
-    for length in range(min(_LONGEST, len(e164)), 2, -1):
-        found = _BY_PREFIX.get(e164[:length])
-        if found is not None:
-            return found
     try:
         number = phonenumbers.parse(e164, None)
     except phonenumbers.NumberParseException:
         return UNSERVED
     country = phonenumbers.region_code_for_number(number) or "ZZ"
-    name = names.name_for_number(number, "en") or "unknown"
+    name = names.name_for_number(number, "en")
+    if not name:
+        for length in range(min(_LONGEST, len(e164)), 2, -1):
+            found = _BY_PREFIX.get(e164[:length])
+            if found is not None and found.country == country:
+                return found
+        name = "unknown"
     return _BY_NAME.get((country, name)) or _network(country, name, "", median_s=3.0, lost=0.05)
 
 
@@ -155,10 +157,13 @@ def sample_number(country: str, rng: random.Random) -> str:
     if country not in _NATIONAL_DIGITS:
         raise ValueError(f"no carrier of {country!r} is simulated; choose one of {', '.join(COUNTRIES)}")
     code, digits = _NATIONAL_DIGITS[country]
-    prefix = rng.choice(rng.choice([carrier for carrier in CARRIERS if carrier.country == country]).prefixes)
+    chosen = rng.choice([carrier for carrier in CARRIERS if carrier.country == country])
+    prefix = rng.choice(chosen.prefixes)
     while True:
         missing = len(code) + digits - len(prefix)
         e164 = prefix + "".join(rng.choice("0123456789") for _ in range(missing))
         fictional = country == "US" and e164[5:8] == "555"
-        if not fictional and phonenumbers.is_valid_number(phonenumbers.parse(e164, None)):
+        valid = phonenumbers.is_valid_number_for_region(phonenumbers.parse(e164, None), country)
+        # Parts of a range may be another network's.
+        if valid and not fictional and carrier_of(e164) is chosen:
             return e164

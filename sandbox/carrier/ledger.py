@@ -32,7 +32,8 @@ class SeenRequest(msgspec.Struct, frozen=True, kw_only=True, tag="request"):
     """One create request: as it came and as it was answered.
 
     `sid` is set when a message exists because of it, also if the caller was never told. `http_status`
-    is what was answered, None without an answer. `ordinal` counts equal requests; 0 when refused before.
+    is what was answered, None without an answer. `ordinal` counts equal requests from 1; it is 0 when
+    the request was refused before, and `to` and `sender` are then as they came, else normalised.
     """
 
     at_ms: int

@@ -26,6 +26,7 @@ from sandbox.carrier.exchange import Exchange, Placed
 from sandbox.carrier.fate import Answer
 from sandbox.carrier.ledger import Connection, SeenRequest
 from sandbox.carrier.messages import Message, window_of
+from sandbox.carrier.request import Address, address_of
 from sandbox.carrier.resource import Feedback, date_of, error_body, messages_uri, page_of, resource_of
 from sandbox.carrier.runner import Runner
 from sandbox.carrier.settings import Settings
@@ -139,7 +140,9 @@ class MessagesApi:
     async def _create(self, request: Request) -> Response | None:
         number: int = request.state.number
         now_ms = self._now_ms()
-        placed = self._exchange.create(create_request_of(await _form(request), now_ms), now_ms)
+        wanted = create_request_of(await _form(request), now_ms)
+        self._books.named(number, to=str(wanted.to), sender=wanted.sender)
+        placed = self._exchange.create(wanted, now_ms)
         answer, message = placed.fate.answer, placed.message
         self._books.decided(
             number,
@@ -153,7 +156,7 @@ class MessagesApi:
             raise ApiError(_ERRORS[answer])
         if answer is Answer.ACCEPTED_RESET:
             self._books.ended(number, Connection.RESET, None, None)
-            wire.reset(request)
+            await wire.reset(request)
             return None
         if answer is Answer.ACCEPTED_HANG:
             try:
@@ -262,5 +265,5 @@ async def _form(request: Request) -> Form:
 
 def _address(text: str) -> str:
     # A plus that arrived as a blank, as from a hand-written URL, is still a plus.
-    text = text.strip()
-    return number_of(text) or text
+    address = address_of(text.strip())
+    return str(Address(address.channel, number_of(address.bare) or address.bare))

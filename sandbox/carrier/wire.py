@@ -37,7 +37,7 @@ class WithTransport:
         await self._app(scope, receive, send)
 
 
-def reset(request: Request) -> None:
+async def reset(request: Request) -> None:
     """Reset the caller's connection: it sees ECONNRESET, or a server that disconnected.
 
     Raises RuntimeError when served by anything but uvicorn.
@@ -49,13 +49,18 @@ def reset(request: Request) -> None:
     if sock is not None:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER)
     transport.abort()
+    await _gone(request)
 
 
 async def hang(request: Request, limit_s: float) -> None:
     """Say nothing until the caller gives up; after `limit_s` reset the connection."""
     try:
         async with asyncio.timeout(limit_s):
-            while (await request.receive())["type"] != "http.disconnect":
-                pass
+            await _gone(request)
     except TimeoutError:
-        reset(request)
+        await reset(request)
+
+
+async def _gone(request: Request) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
