@@ -1,0 +1,23 @@
+"""What the stream processors need to know, resolved once at start."""
+
+import msgspec
+
+from schemas.clients import Kafka
+from streams.delivery import DeliveryPolicy
+from streams.intake import IntakePolicy
+
+APP_ID = "notifystream-streams"
+"""Also the consumer group, and the prefix of the changelog topics."""
+
+
+class StreamsConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """`instance` names this process among its kind and must stay the same across its restarts: what its
+    predecessor left open is then closed at once instead of after a time-out."""
+
+    kafka: Kafka
+    schema_registry_url: str
+    delivery: DeliveryPolicy
+    intake: IntakePolicy
+    datadir: str
+    instance: str = "0"
+    session_timeout_s: float = 10.0

@@ -1,0 +1,124 @@
+"""Everything the processors write, in Kafka transactions: state and effects appear together or not at all.
+
+Why not Faust's own producer: its flush before an offset commit gives up after 0.1 s, and a failed send is
+only logged (facts, Faust table). Here every write of every event goes into one transaction of librdkafka's
+producer, and Faust commits offsets only after `flush`, which commits the transaction first:
+
+1. Events are decided; changelog and effects are written.
+   A crash here: the transaction is aborted, nobody sees anything, the events are read again.
+2. The transaction is committed.
+   A crash here: the events are read again, the recovered rows know them, nothing is written twice.
+3. Faust commits the offsets.
+   A crash here: nothing is left to do.
+
+Writes that come while a commit is under way wait in memory and open the next transaction.
+"""
+
+import asyncio
+from collections.abc import Callable
+from typing import NamedTuple
+
+from confluent_kafka import KafkaException, Producer
+
+from schemas.clients import Kafka
+
+_COMMIT_TIMEOUT_S = 30.0
+
+
+class Write(NamedTuple):
+    topic: str
+    key: bytes
+    value: bytes | None
+    partition: int
+
+
+class OutputsFailed(Exception):
+    """A transaction could not be committed: the process must end and start again from what is committed."""
+
+
+class Outputs:
+    """Not shared between event loops. `flush` may be called from any task of the loop."""
+
+    def __init__(self, kafka: Kafka, transactional_id: str) -> None:
+        self._producer = Producer(
+            kafka.producer(transactional_id, linger_ms=2)
+            | {
+                "transactional.id": transactional_id,
+                "transaction.timeout.ms": 15_000,
+                # As shipped (100) every back-to-back transaction takes 100 ms (facts, Kafka; KAFKA-5477).
+                "retry.backoff.ms": 1,
+                "retry.backoff.max.ms": 100,
+            }
+        )
+        self._lock = asyncio.Lock()
+        self._open = False
+        self._committing = False
+        self._waiting: list[Write] = []
+        self._failure: BaseException | None = None
+        self.transactions = 0
+
+    async def start(self) -> None:
+        """Fence a predecessor of the same id and abort what it left open. Raises OutputsFailed."""
+        await self._in_thread(lambda: self._producer.init_transactions(_COMMIT_TIMEOUT_S))
+
+    @property
+    def dirty(self) -> bool:
+        return self._open or bool(self._waiting)
+
+    @property
+    def backlog(self) -> int:
+        """Writes waiting behind a commit."""
+        return len(self._waiting)
+
+    def write(self, topic: str, key: bytes, value: bytes | None, partition: int = -1) -> None:
+        """Put one record into the transaction. partition -1: by the key's murmur2 hash."""
+        write = Write(topic, key, value, partition)
+        if self._committing:
+            self._waiting.append(write)
+        else:
+            self._produce(write)
+
+    async def flush(self) -> None:
+        """Commit everything written before this call.
+
+        Raises OutputsFailed when that did not happen, now and at every later call.
+        """
+        async with self._lock:
+            if self._failure is not None:
+                raise OutputsFailed("an earlier transaction failed") from self._failure
+            if not self._open:
+                return
+            self._committing = True
+            try:
+                await self._in_thread(lambda: self._producer.commit_transaction(_COMMIT_TIMEOUT_S))
+            finally:
+                self._committing = False
+            self._open = False
+            self.transactions += 1
+            waiting, self._waiting = self._waiting, []
+            for write in waiting:
+                self._produce(write)
+
+    def fail(self, why: BaseException) -> None:
+        """Make sure that nothing written so far is ever committed."""
+        self._failure = self._failure or why
+
+    def _produce(self, write: Write) -> None:
+        if not self._open:
+            self._producer.begin_transaction()
+            self._open = True
+        while True:
+            try:
+                self._producer.produce(
+                    write.topic, key=write.key, value=write.value, partition=write.partition
+                )
+                return
+            except BufferError:
+                self._producer.poll(0.05)  # the local queue is full: wait for the broker
+
+    async def _in_thread(self, call: Callable[[], None]) -> None:
+        try:
+            await asyncio.get_running_loop().run_in_executor(None, call)
+        except KafkaException as failed:
+            self.fail(failed)
+            raise OutputsFailed(str(failed.args[0])) from failed

@@ -1,0 +1,219 @@
+"""The three processors without Faust: bytes of one record in, decisions carried to table, timers and outputs.
+
+A record that cannot be read, or that a decision trips over, goes to `dead.letters` with its place and bytes,
+and the partition goes on. RegistryUnavailable and OutputsFailed are no fault of the record: they pass through
+and must end the process.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import structlog
+
+from schemas.codec import Codec
+from schemas.errors import RegistryUnavailable, WireError
+from schemas.records import (
+    AdmissionCheck,
+    AdmissionVerdict,
+    AttemptEvent,
+    ConsentChange,
+    DeadLetter,
+    InboundMessage,
+    NotificationRequest,
+    NotifyRequest,
+    Origin,
+    ProviderStatus,
+    Record,
+    TimerTick,
+)
+from schemas.topics import Topic
+from streams import delivery, recipients
+from streams.effects import Emit
+from streams.intake import IntakePolicy, Unidentifiable, normalise
+from streams.outputs import Outputs
+from streams.state import NotificationRow, RecipientRow
+from streams.table import Table
+from streams.timers import Timers
+
+log = structlog.get_logger(__name__)
+
+
+class Incoming(NamedTuple):
+    """One record as it was read. `at` is the broker's time of it in ms."""
+
+    topic: str
+    partition: int
+    offset: int
+    key: bytes
+    value: bytes | None
+    at: int
+
+
+class Writer:
+    """Effects and dead letters onto the outputs."""
+
+    def __init__(self, codec: Codec, outputs: Outputs) -> None:
+        self.codec = codec
+        self.outputs = outputs
+
+    def emit(self, effects: tuple[Emit, ...]) -> None:
+        for effect in effects:
+            value = self.codec.encode(effect.topic, effect.record)
+            self.outputs.write(effect.topic, effect.key.encode(), value)
+
+    def bury(self, stage: str, incoming: Incoming, reason: str, detail: str) -> None:
+        letter = DeadLetter(
+            stage=stage,
+            reason=reason,
+            detail=detail,
+            topic=incoming.topic,
+            partition=incoming.partition,
+            offset=incoming.offset,
+            key=incoming.key,
+            value=incoming.value,
+            at=incoming.at,
+        )
+        log.warning(
+            "dead letter",
+            stage=stage,
+            reason=reason,
+            topic=incoming.topic,
+            partition=incoming.partition,
+            offset=incoming.offset,
+        )
+        self.emit((Emit(Topic.DEAD_LETTERS, f"{incoming.topic}-{incoming.partition}", letter),))
+
+
+class Processor:
+    """One stage: which topics it reads and what it does with one record of them."""
+
+    stage: str
+    inputs: tuple[Topic, ...]
+
+    def __init__(self, writer: Writer) -> None:
+        self._writer = writer
+
+    def handle(self, incoming: Incoming) -> None:
+        """Decide about one record and write what follows. Raises only what must end the process."""
+        try:
+            carry_out = self._decided(incoming)
+        except WireError as unreadable:
+            self._writer.bury(self.stage, incoming, unreadable.reason, str(unreadable))
+        except Unidentifiable as nobody:
+            self._writer.bury(self.stage, incoming, "no-identity", str(nobody))
+        except RegistryUnavailable:
+            raise
+        except Exception as defect:  # our own mistake: keep the record, go on, and say so loudly
+            log.exception("a decision failed", stage=self.stage, topic=incoming.topic, offset=incoming.offset)
+            self._writer.bury(
+                self.stage, incoming, "processor-error", f"{type(defect).__name__} in {self.stage}"
+            )
+        else:
+            carry_out()
+
+    def _decided(self, incoming: Incoming) -> Callable[[], None]:
+        raise NotImplementedError
+
+
+class Intake(Processor):
+    stage = "streams.intake"
+    inputs = (Topic.NOTIFY_REQUESTED,)
+
+    def __init__(self, writer: Writer, policy: IntakePolicy) -> None:
+        super().__init__(writer)
+        self._policy = policy
+
+    def _decided(self, incoming: Incoming) -> Callable[[], None]:
+        request = self._writer.codec.decode(incoming.value, NotifyRequest)
+        origin = Origin(topic=incoming.topic, partition=incoming.partition, offset=incoming.offset)
+        normalised = normalise(request, origin, incoming.at, self._policy)
+        effects = (Emit(Topic.REQUESTS, normalised.notification_id, normalised),)
+        return lambda: self._writer.emit(effects)
+
+
+class Delivery(Processor):
+    stage = "streams.delivery"
+    inputs = (Topic.REQUESTS, Topic.VERDICTS, Topic.ATTEMPTS, Topic.STATUS, Topic.TIMERS)
+    _records: dict[str, type[Record]] = {
+        Topic.REQUESTS: NotificationRequest,
+        Topic.VERDICTS: AdmissionVerdict,
+        Topic.ATTEMPTS: AttemptEvent,
+        Topic.STATUS: ProviderStatus,
+        Topic.TIMERS: TimerTick,
+    }
+
+    def __init__(
+        self, writer: Writer, table: Table[NotificationRow], timers: Timers, policy: delivery.DeliveryPolicy
+    ) -> None:
+        super().__init__(writer)
+        self.table = table
+        self.timers = timers
+        self._policy = policy
+
+    def _decided(self, incoming: Incoming) -> Callable[[], None]:
+        event = self._writer.codec.decode(incoming.value, self._records[incoming.topic])
+        key = getattr(event, "notification_id", None)
+        if key is None:  # a message this pipeline did not send: the topic and ClickHouse keep it
+            return lambda: None
+        row_key = key.encode()
+        before = self.table.get(incoming.partition, row_key)
+        after, effects = delivery.decide(before, event, incoming.at, self._policy)  # type: ignore[arg-type]
+
+        def carry_out() -> None:
+            if after != (before or NotificationRow()):
+                self.table.put(incoming.partition, row_key, after, self._writer.outputs)
+                self.timers.set(incoming.partition, row_key, after.due_at)
+            self._writer.emit(effects)
+
+        return carry_out
+
+    def recover(self, partition: int) -> int:
+        rows = self.table.recover(partition)
+        for key, row in self.table.rows(partition):
+            self.timers.set(partition, key, row.due_at)
+        return rows
+
+    def drop(self, partition: int) -> None:
+        self.table.drop(partition)
+        self.timers.drop(partition)
+
+    def fire(self, now: int) -> int:
+        """Write a tick for every deadline that has come by `now` (ms). Returns how many."""
+        due = self.timers.pop_due(now)
+        for entry in due:
+            tick = TimerTick(notification_id=entry.key.decode(), due_at=entry.due_at, fired_at=now)
+            self._writer.emit((Emit(Topic.TIMERS, tick.notification_id, tick),))
+        return len(due)
+
+
+class Recipients(Processor):
+    stage = "streams.recipients"
+    inputs = (Topic.INBOUND, Topic.CHECKS, Topic.CONSENT_EVIDENCE)
+    _records: dict[str, type[Record]] = {
+        Topic.INBOUND: InboundMessage,
+        Topic.CHECKS: AdmissionCheck,
+        Topic.CONSENT_EVIDENCE: ConsentChange,
+    }
+
+    def __init__(self, writer: Writer, table: Table[RecipientRow]) -> None:
+        super().__init__(writer)
+        self.table = table
+
+    def _decided(self, incoming: Incoming) -> Callable[[], None]:
+        event = self._writer.codec.decode(incoming.value, self._records[incoming.topic])
+        row_key = event.recipient.encode()  # type: ignore[attr-defined]
+        before = self.table.get(incoming.partition, row_key)
+        after, effects = recipients.decide(before, event, incoming.at)  # type: ignore[arg-type]
+
+        def carry_out() -> None:
+            if after != (before or RecipientRow()):
+                self.table.put(incoming.partition, row_key, after, self._writer.outputs)
+            self._writer.emit(effects)
+
+        return carry_out
+
+    def recover(self, partition: int) -> int:
+        return self.table.recover(partition)
+
+    def drop(self, partition: int) -> None:
+        self.table.drop(partition)

@@ -1,0 +1,66 @@
+"""Rows by key and partition, kept in memory and in a changelog topic.
+
+Guarantees: after `recover` a partition's rows are those of the last committed transaction of whoever owned it
+before; `put` writes the row to the changelog in the same transaction as the effects decided with it.
+Replaces Faust's Table: that one's recovery waits for ever behind transaction markers, and its changelog goes
+through the producer that loses sends (see `outputs`).
+"""
+
+from collections.abc import Iterator
+from typing import Generic, TypeVar
+
+import msgspec
+
+from schemas.clients import Kafka
+from schemas.codec import Codec
+from schemas.snapshot import read_partition
+from streams.outputs import Outputs
+
+R = TypeVar("R", bound=msgspec.Struct)
+
+
+class NotRecovered(Exception):
+    """A partition was used before its rows were there."""
+
+
+class Table(Generic[R]):
+    def __init__(self, kafka: Kafka, changelog: str, row_type: type[R], codec: Codec) -> None:
+        self._kafka = kafka
+        self._changelog = changelog
+        self._row_type = row_type
+        self._codec = codec
+        self._partitions: dict[int, dict[bytes, R]] = {}
+
+    def owned(self) -> frozenset[int]:
+        return frozenset(self._partitions)
+
+    def recover(self, partition: int) -> int:
+        """Read a partition's rows from the changelog; blocks. Returns how many there are."""
+        rows: dict[bytes, R] = {}
+        for entry in read_partition(self._kafka, "notifystream-recovery", self._changelog, partition):
+            if entry.value is None:
+                rows.pop(entry.key, None)
+            else:
+                rows[entry.key] = self._codec.decode(entry.value, self._row_type)
+        self._partitions[partition] = rows
+        return len(rows)
+
+    def drop(self, partition: int) -> None:
+        """Forget a partition that belongs to another process now."""
+        self._partitions.pop(partition, None)
+
+    def get(self, partition: int, key: bytes) -> R | None:
+        return self._rows(partition).get(key)
+
+    def put(self, partition: int, key: bytes, row: R, outputs: Outputs) -> None:
+        outputs.write(self._changelog, key, self._codec.encode(self._changelog, row), partition)
+        self._rows(partition)[key] = row
+
+    def rows(self, partition: int) -> Iterator[tuple[bytes, R]]:
+        return iter(self._rows(partition).items())
+
+    def _rows(self, partition: int) -> dict[bytes, R]:
+        try:
+            return self._partitions[partition]
+        except KeyError:
+            raise NotRecovered(f"{self._changelog} [{partition}] is not recovered here") from None

@@ -1,0 +1,143 @@
+"""One stream-processing process: the three processors as Faust agents, their recovery, their timers.
+
+Thin: it carries records from Faust to the processors and makes sure that nothing is handled before its
+partition's rows are there, and nothing after the partition was taken away.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import faust
+import structlog
+
+from schemas.codec import Codec
+from schemas.topics import Topic
+from streams.config import APP_ID, StreamsConfig
+from streams.engine import Engine, create_engine
+from streams.outputs import Outputs
+from streams.processors import Delivery, Incoming, Intake, Processor, Recipients, Writer
+from streams.state import NotificationRow, RecipientRow
+from streams.table import Table
+from streams.timers import Timers
+
+log = structlog.get_logger(__name__)
+
+_COMMIT_PAUSE_S = 0.01
+_TIMER_PAUSE_S = 0.1
+_BACKLOG = 20_000
+
+
+class Worker:
+    def __init__(self, config: StreamsConfig, on_ready: Callable[[str], None]) -> None:
+        codec = Codec(config.schema_registry_url)
+        kafka = config.kafka
+        self._on_ready = on_ready
+        self._outputs = Outputs(kafka, f"{APP_ID}-{config.instance}")
+        writer = Writer(codec, self._outputs)
+        self._intake = Intake(writer, config.intake)
+        self._delivery = Delivery(
+            writer,
+            Table(kafka, Topic.NOTIFICATIONS_CHANGELOG, NotificationRow, codec),
+            Timers(),
+            config.delivery,
+        )
+        self._recipients = Recipients(writer, Table(kafka, Topic.RECIPIENTS_CHANGELOG, RecipientRow, codec))
+        self._keepers = (self._delivery, self._recipients)
+        self._recovered: dict[int, asyncio.Event] = {}
+        self.engine = create_engine(APP_ID, kafka, self._outputs, config.datadir, config.session_timeout_s)
+        for processor in (self._intake, *self._keepers):
+            self._add_agent(processor)
+        self.engine.on_partitions_assigned.connect(self._assigned)
+        self.engine.on_partitions_revoked.connect(self._revoked)
+        self.engine.task(self._commit_often)
+        self.engine.task(self._fire_timers)
+
+    def _add_agent(self, processor: Processor) -> None:
+        topic = self.engine.topic(
+            *processor.inputs, key_type=bytes, value_type=bytes, key_serializer="raw", value_serializer="raw"
+        )
+        keeps_state = processor in self._keepers
+
+        async def carry(stream: Any) -> AsyncIterator[None]:
+            async for event in stream.events():
+                await self._carry(processor, event.message, keeps_state)
+                yield
+
+        self.engine.agent(topic, name=processor.stage, sink=[])(carry)
+
+    async def _carry(self, processor: Processor, message: Any, keeps_state: bool) -> None:
+        try:
+            if keeps_state:
+                await self._recovered.setdefault(message.partition, asyncio.Event()).wait()
+            processor.handle(
+                Incoming(
+                    topic=message.topic,
+                    partition=message.partition,
+                    offset=message.offset,
+                    key=message.key or b"",
+                    value=message.value,
+                    at=int(message.timestamp * 1000),
+                )
+            )
+            while self._outputs.backlog > _BACKLOG:
+                await self._outputs.flush()
+        except Exception as fatal:
+            await self._give_up(fatal)
+
+    async def _give_up(self, fatal: BaseException) -> None:
+        """End the process; the event stays unacknowledged, so it is read again by whoever comes next."""
+        self._outputs.fail(fatal)
+        await self.engine.crash(fatal)
+        await asyncio.Event().wait()
+
+    async def _assigned(self, engine: Engine, assigned: set[Any], **_: Any) -> None:
+        wanted = {tp.partition for tp in assigned}
+        started = time.monotonic()
+        rows = 0
+        for partition in sorted(wanted - self._delivery.table.owned()):
+            for keeper in self._keepers:
+                rows += await asyncio.get_running_loop().run_in_executor(None, keeper.recover, partition)
+            self._recovered.setdefault(partition, asyncio.Event()).set()
+        log.info("recovered", partitions=len(wanted), rows=rows, seconds=round(time.monotonic() - started, 2))
+        self._on_ready(APP_ID)
+
+    async def _revoked(self, engine: Engine, revoked: set[Any], **_: Any) -> None:
+        # Faust has committed (and so flushed) before this signal; what comes back is recovered afresh.
+        for partition in {tp.partition for tp in revoked}:
+            self._recovered.pop(partition, None)
+            for keeper in self._keepers:
+                keeper.drop(partition)
+
+    async def _commit_often(self) -> None:
+        """Make outputs visible at once instead of at Faust's next offset commit."""
+        try:
+            while not self.engine.should_stop:
+                await asyncio.sleep(_COMMIT_PAUSE_S)
+                if self._outputs.dirty:
+                    await self._outputs.flush()
+        except Exception as fatal:
+            await self._give_up(fatal)
+
+    async def _fire_timers(self) -> None:
+        while not self.engine.should_stop:
+            self._delivery.fire(int(time.time() * 1000))
+            await asyncio.sleep(_TIMER_PAUSE_S)
+
+
+def run(config: StreamsConfig, on_ready: Callable[[str], None]) -> None:
+    """Process until SIGTERM or SIGINT; raises SystemExit(1) when it had to give up.
+
+    `on_ready` is called with the app's name each time the assigned partitions' rows are recovered.
+    """
+    logging.getLogger("aiokafka").setLevel(logging.WARNING)
+    worker: Worker | None = None
+
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
+    worker = Worker(config, on_ready)
+    loop.run_until_complete(worker._outputs.start())
+    runner = faust.Worker(worker.engine, loop=loop, loglevel="WARN", redirect_stdouts=False, quiet=True)
+    runner.execute_from_commandline()
