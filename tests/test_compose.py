@@ -64,6 +64,16 @@ def test_a_service_runs_a_subcommand_that_exists(name: str) -> None:
     assert done.returncode == 0, f"{' '.join(command)} says: {done.stdout}{done.stderr}"
 
 
+def test_the_console_command_starts_without_the_sandbox_s_packages() -> None:
+    # The image installs the dependencies of the project without its extras.
+    blocked = "import sys; sys.modules.update(dict.fromkeys(('chdb', 'avro', 'psutil')))"
+    program = f"{blocked}; sys.argv = ['notifystream', '--help']; from notifystream.cli import main; main()"
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 0, done.stderr
+
+
 @pytest.mark.parametrize("name", OURS)
 def test_every_variable_of_a_service_is_a_setting_the_code_knows(name: str) -> None:
     assert set(OURS[name]["environment"]) - SETTINGS == set()

@@ -22,6 +22,8 @@ from tests.waiting import wait_until
 pytestmark = [pytest.mark.broker, pytest.mark.timeout(120)]
 
 CALL_TIMEOUT_S = 20.0
+FENCED = (KafkaError._FENCED, KafkaError.PRODUCER_FENCED, KafkaError.INVALID_PRODUCER_EPOCH)
+NewOwner = Callable[[str], Producer]
 
 
 @pytest.fixture
@@ -33,18 +35,31 @@ def topic(real_kafka: KafkaHandle) -> str:
     return name
 
 
-def transactional_producer(kafka: KafkaHandle, transactional_id: str) -> Producer:
-    """A producer in its own generation of `transactional_id`: an earlier one with that id is fenced."""
-    producer = Producer(
-        {
-            "bootstrap.servers": kafka.bootstrap,
-            "transactional.id": transactional_id,
-            "retry.backoff.ms": 1,  # the default of 100 is what a transaction then takes (facts: Kafka)
-            "linger.ms": 0,
-        }
-    )
-    producer.init_transactions(CALL_TIMEOUT_S)
-    return producer
+@pytest.fixture
+def new_owner(real_kafka: KafkaHandle) -> Iterator[NewOwner]:
+    """Makes a transactional producer; each new one of an id fences the one before. Closed after the test."""
+    made: list[Producer] = []
+
+    def make(transactional_id: str) -> Producer:
+        producer = Producer(
+            {
+                "bootstrap.servers": real_kafka.bootstrap,
+                "transactional.id": transactional_id,
+                "retry.backoff.ms": 1,  # the default of 100 is what a transaction then takes (facts: Kafka)
+                "linger.ms": 0,
+            }
+        )
+        made.append(producer)
+        producer.init_transactions(CALL_TIMEOUT_S)
+        return producer
+
+    yield make
+    for producer in made:
+        try:
+            producer.close()  # aborts what the test left open, which only the owner may
+        except KafkaException as refused:
+            if refused.args[0].code() not in FENCED:
+                raise
 
 
 @contextmanager
@@ -104,9 +119,9 @@ def produce_and_ask(producer: Producer, topic: str, value: bytes) -> Callable[[]
 
 
 def test_read_committed_sees_a_committed_transaction_and_never_an_aborted_one(
-    real_kafka: KafkaHandle, topic: str
+    real_kafka: KafkaHandle, new_owner: NewOwner, topic: str
 ) -> None:
-    producer = transactional_producer(real_kafka, f"tx-{topic}")
+    producer = new_owner(f"tx-{topic}")
     for value, end in [
         (b"kept", producer.commit_transaction),
         (b"dropped", producer.abort_transaction),
@@ -120,8 +135,10 @@ def test_read_committed_sees_a_committed_transaction_and_never_an_aborted_one(
         assert read_to_the_end(reader) == [b"kept", b"kept too"]
 
 
-def test_read_committed_does_not_see_an_open_transaction(real_kafka: KafkaHandle, topic: str) -> None:
-    producer = transactional_producer(real_kafka, f"tx-{topic}")
+def test_read_committed_does_not_see_an_open_transaction(
+    real_kafka: KafkaHandle, new_owner: NewOwner, topic: str
+) -> None:
+    producer = new_owner(f"tx-{topic}")
     producer.begin_transaction()
     producer.produce(topic, b"not yet")
     assert producer.flush(CALL_TIMEOUT_S) == 0
@@ -132,10 +149,10 @@ def test_read_committed_does_not_see_an_open_transaction(real_kafka: KafkaHandle
 
 @pytest.mark.parametrize("committed", [True, False], ids=["committed", "aborted"])
 def test_offsets_sent_in_a_transaction_are_stored_with_its_records_or_not_at_all(
-    real_kafka: KafkaHandle, topic: str, committed: bool
+    real_kafka: KafkaHandle, new_owner: NewOwner, topic: str, committed: bool
 ) -> None:
     group = f"group-{topic}"
-    producer = transactional_producer(real_kafka, f"tx-{topic}")
+    producer = new_owner(f"tx-{topic}")
     with consumer(real_kafka, topic, group) as reader:
         producer.begin_transaction()
         producer.produce(topic, b"caused by the records before 41")
@@ -149,16 +166,16 @@ def test_offsets_sent_in_a_transaction_are_stored_with_its_records_or_not_at_all
 
 
 def test_a_producer_whose_transactional_id_was_taken_over_cannot_commit(
-    real_kafka: KafkaHandle, topic: str
+    real_kafka: KafkaHandle, new_owner: NewOwner, topic: str
 ) -> None:
-    old = transactional_producer(real_kafka, f"tx-{topic}")
+    old = new_owner(f"tx-{topic}")
     old.begin_transaction()
     old.produce(topic, b"of the old owner")
     assert old.flush(CALL_TIMEOUT_S) == 0
-    new = transactional_producer(real_kafka, f"tx-{topic}")
+    new = new_owner(f"tx-{topic}")
     with pytest.raises(KafkaException) as refused:
         old.commit_transaction(CALL_TIMEOUT_S)
-    assert refused.value.args[0].code() in (KafkaError._FENCED, KafkaError.PRODUCER_FENCED)
+    assert refused.value.args[0].code() in FENCED
     new.begin_transaction()
     new.produce(topic, b"of the new owner")
     new.commit_transaction(CALL_TIMEOUT_S)
@@ -167,10 +184,10 @@ def test_a_producer_whose_transactional_id_was_taken_over_cannot_commit(
 
 
 def test_back_to_back_transactions_of_twenty_records_all_commit(
-    real_kafka: KafkaHandle, topic: str, record_property: Callable[[str, object], None]
+    real_kafka: KafkaHandle, new_owner: NewOwner, topic: str, record_property: Callable[[str, object], None]
 ) -> None:
     transactions, records = 50, 20
-    producer = transactional_producer(real_kafka, f"tx-{topic}")
+    producer = new_owner(f"tx-{topic}")
     with consumer(real_kafka, topic, f"group-{topic}") as reader:
         metadata = reader.consumer_group_metadata()
         began = time.perf_counter()
@@ -224,10 +241,10 @@ def test_a_broker_that_stands_still_fails_the_delivery_in_time_and_serves_again_
 
 
 def test_acknowledged_records_and_committed_offsets_survive_a_kill_of_the_broker(
-    real_kafka: KafkaHandle, topic: str
+    real_kafka: KafkaHandle, new_owner: NewOwner, topic: str
 ) -> None:
     group = f"group-{topic}"
-    producer = transactional_producer(real_kafka, f"tx-{topic}")
+    producer = new_owner(f"tx-{topic}")
     sent = [b"record %d" % number for number in range(200)]
     with consumer(real_kafka, topic, group) as reader:
         producer.begin_transaction()
@@ -248,13 +265,13 @@ def test_acknowledged_records_and_committed_offsets_survive_a_kill_of_the_broker
 
 
 def test_a_transaction_left_open_by_a_dead_producer_is_aborted_by_its_successor(
-    real_kafka: KafkaHandle, topic: str
+    real_kafka: KafkaHandle, new_owner: NewOwner, topic: str
 ) -> None:
-    dead = transactional_producer(real_kafka, f"tx-{topic}")
+    dead = new_owner(f"tx-{topic}")
     dead.begin_transaction()
     dead.produce(topic, b"half done")
     assert dead.flush(CALL_TIMEOUT_S) == 0
-    successor = transactional_producer(real_kafka, f"tx-{topic}")
+    successor = new_owner(f"tx-{topic}")
     successor.begin_transaction()
     successor.produce(topic, b"done")
     successor.commit_transaction(CALL_TIMEOUT_S)
