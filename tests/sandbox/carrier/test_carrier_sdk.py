@@ -6,7 +6,10 @@ from uuid import uuid4
 
 import aiohttp
 import pytest
+from twilio.auth_strategy.auth_strategy import AuthStrategy
+from twilio.auth_strategy.auth_type import AuthType
 from twilio.base.exceptions import TwilioRestException
+from twilio.credential.credential_provider import CredentialProvider
 from twilio.http.async_http_client import AsyncTwilioHttpClient
 from twilio.rest import Client
 from twilio.rest.api.v2010.account.message import MessageInstance
@@ -20,7 +23,9 @@ FRIEND = Magic.DELIVERED.number
 def refused(simulator: Simulator, **parameters: object) -> TwilioRestException:
     wanted: dict[str, object] = {"to": FRIEND, "from_": SENDER, "body": "hello"} | parameters
     with pytest.raises(TwilioRestException) as caught:
-        simulator.client().messages.create(**{name: value for name, value in wanted.items() if value is not None})
+        simulator.client().messages.create(
+            **{name: value for name, value in wanted.items() if value is not None}
+        )
     return caught.value
 
 
@@ -45,10 +50,10 @@ def test_an_api_key_may_send_as_well(simulator: Simulator) -> None:
     assert simulator.client(KEY, SECRET).messages.create(to=FRIEND, from_=SENDER, body="hello").sid
 
 
-@pytest.mark.parametrize(("user", "secret"), [(ACCOUNT, "wrong"), (KEY, TOKEN), ("AC" + "9" * 32, "")])
+@pytest.mark.parametrize(("user", "secret"), [(ACCOUNT, "wrong"), (KEY, TOKEN), ("AC" + "9" * 32, TOKEN)])
 def test_wrong_credentials_are_answered_401_and_20003(simulator: Simulator, user: str, secret: str) -> None:
     with pytest.raises(TwilioRestException) as caught:
-        simulator.client(user, secret or "x").messages.list(limit=1)
+        simulator.client(user, secret).messages.create(to=FRIEND, from_=SENDER, body="hello")
     assert (caught.value.status, caught.value.code) == (401, 20003)
 
 
@@ -62,7 +67,7 @@ def test_another_account_is_answered_404_and_20404(simulator: Simulator) -> None
     ("parameters", "code"),
     [
         ({"to": ""}, 21604),
-        ({"to": "12"}, 21265),
+        ({"to": "12345"}, 21265),
         ({"to": "+12"}, 21211),
         ({"to": "somebody"}, 21211),
         ({"to": SENDER}, 21266),
@@ -121,9 +126,7 @@ def test_a_schedule_outside_the_window_is_refused(
     simulator: Simulator, send_at: timedelta | None, code: int
 ) -> None:
     at = {} if send_at is None else {"send_at": datetime.now(UTC) + send_at}
-    error = refused(
-        simulator, from_=None, messaging_service_sid=SERVICE, schedule_type="fixed", **at
-    )
+    error = refused(simulator, from_=None, messaging_service_sid=SERVICE, schedule_type="fixed", **at)
     assert error.code == code
 
 
@@ -218,12 +221,28 @@ def test_equal_content_sent_twice_makes_two_messages(simulator: Simulator) -> No
     assert first.sid != second.sid
 
 
+class BasicHeader(CredentialProvider, AuthStrategy):
+    """Basic auth as a header of our own: the SDK's way uses a parameter aiohttp 3.14 warns about."""
+
+    def __init__(self) -> None:
+        super().__init__(AuthType.BASIC)
+
+    def to_auth_strategy(self) -> AuthStrategy:
+        return self
+
+    def get_auth_string(self) -> str:
+        return aiohttp.encode_basic_auth(KEY, SECRET)
+
+    def requires_authentication(self) -> bool:
+        return True
+
+
 def test_the_async_client_sends_and_lists(simulator: Simulator) -> None:
     async def send() -> tuple[object, list[object]]:
         session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=5))
         async with AsyncTwilioHttpClient(pool_connections=False) as http:
             http.session = session
-            client = Client(KEY, SECRET, ACCOUNT, http_client=http)
+            client = Client(account_sid=ACCOUNT, http_client=http, credential_provider=BasicHeader())
             client.api.base_url = simulator.url
             sent = await client.messages.create_async(to="+15555550188", from_=SENDER, body="hello")
             found = await client.messages.list_async(to="+15555550188", limit=5)
