@@ -1,0 +1,129 @@
+"""The way to ClickHouse over HTTP: connect by URL, insert a block, tell what a failure means.
+
+Guarantees: an insert that returns is in the table (async_insert=0, the end of the query awaited); a failure
+is either ClickHouseAway (try again) or RowsRefused (never as it is). Leaves to the caller: what to do then.
+"""
+
+import struct
+from collections.abc import Sequence
+from urllib.parse import unquote, urlsplit
+
+import clickhouse_connect
+import urllib3.exceptions
+from clickhouse_connect.driver.client import Client
+from clickhouse_connect.driver.exceptions import (
+    ClickHouseError,
+    DataError,
+    Error,
+    NotSupportedError,
+    ProgrammingError,
+)
+
+from sinks.analytics.errors import ClickHouseAway, RowsRefused
+from sinks.analytics.tables import TABLES, Row
+
+CONNECT_S = 5
+# Far below Kafka's max.poll.interval.ms (300 s): a hanging insert must not cost the partitions.
+ANSWER_S = 60
+# "Try again", as the official Kafka connector has it (facts, ClickHouse).
+RETRYABLE = frozenset({3, 107, 159, 164, 202, 203, 209, 210, 241, 242, 252, 285, 319, 425, 999})
+# What no row can be blamed for: no such column (16), table (60) or database (81); unknown setting (115);
+# user, password, access (192, 193, 194, 497, 516); disk (243). Somebody mends it; meanwhile nothing is lost.
+NOT_THE_ROWS = frozenset({16, 60, 81, 115, 192, 193, 194, 243, 497, 516})
+
+INSERT_SETTINGS = {
+    "async_insert": 0,
+    "wait_end_of_query": 1,
+    # A replay after a long absence may span more months than the default of 100 partitions a block.
+    "max_partitions_per_insert_block": 0,
+}
+
+
+def connect(url: str) -> Client:
+    """A client for `http[s]://user:password@host:port/database`; for one thread at a time.
+
+    Raises ClickHouseAway when nothing answers there, ValueError when it is no such URL.
+    """
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError(
+            f"{public(url)!r} is not where a ClickHouse is: expected http://user:password@host:8123/database"
+        )
+    secure = parts.scheme == "https"
+    try:
+        return clickhouse_connect.get_client(
+            host=parts.hostname,
+            port=parts.port or (8443 if secure else 8123),
+            secure=secure,
+            username=unquote(parts.username) if parts.username else None,
+            password=unquote(parts.password or ""),
+            database=database_of(url),
+            connect_timeout=CONNECT_S,
+            send_receive_timeout=ANSWER_S,
+            # Sessions forbid two queries at once and keep nothing we use.
+            autogenerate_session_id=False,
+        )
+    except (ClickHouseError, urllib3.exceptions.HTTPError, OSError) as away:
+        raise ClickHouseAway(f"ClickHouse at {public(url)}: {said(away)}") from away
+
+
+def database_of(url: str) -> str:
+    """The database the URL's path names, `default` without."""
+    return unquote(urlsplit(url).path.strip("/")) or "default"
+
+
+def insert(client: Client, rows: Sequence[Row], token: str) -> None:
+    """Insert rows of one type into their table, as one block.
+
+    `token` names exactly these rows: ClickHouse drops a repeat of it whole. What a replay splits differently
+    has another token and is collapsed by the tables instead.
+    Raises ClickHouseAway or RowsRefused; after either, the rows may or may not be in.
+    """
+    row_type = type(rows[0])
+    table = TABLES[row_type]
+    columns = [list(column) for column in zip(*rows, strict=True)]
+    try:
+        client.insert(
+            table,
+            columns,
+            column_names=list(row_type._fields),
+            column_oriented=True,
+            settings=INSERT_SETTINGS | {"insert_deduplication_token": token},
+        )
+    except Error as refused:
+        raise judged(refused, f"insert of {len(rows)} rows into {table}") from refused
+    except (urllib3.exceptions.HTTPError, OSError) as away:
+        raise ClickHouseAway(f"insert into {table}: {said(away)}") from away
+    except (
+        TypeError,
+        ValueError,
+        OverflowError,
+        AttributeError,
+        ArithmeticError,
+        struct.error,
+    ) as unwritable:
+        # clickhouse-connect lets through whatever the conversion of a value raised.
+        raise RowsRefused(f"{table} cannot hold a value: {said(unwritable)}") from unwritable
+
+
+def judged(error: Error, doing: str) -> ClickHouseAway | RowsRefused:
+    """What ClickHouse's error says about the rows."""
+    message = f"{doing}: {said(error)}"
+    if error.code is None:
+        # Not from ClickHouse: the client could not build the block, or the way there failed.
+        ours = isinstance(error, (DataError, ProgrammingError, NotSupportedError))
+        return RowsRefused(message) if ours else ClickHouseAway(message)
+    if error.code in RETRYABLE or error.code in NOT_THE_ROWS:
+        return ClickHouseAway(message)
+    return RowsRefused(message)
+
+
+def public(url: str) -> str:
+    """The URL without its user and password, for messages."""
+    parts = urlsplit(url)
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+
+
+def said(error: BaseException) -> str:
+    """An error in one line, cut to what fits a log."""
+    return f"{type(error).__name__}: {str(error)[:500]}"
