@@ -63,6 +63,10 @@ class Codec:
         self._ours: dict[type[msgspec.Struct], AvroSchema] = {}
         self._writers: dict[int, AvroSchema] = {}
 
+    def close(self) -> None:
+        """Close the connections to the registry. A codec that is not closed leaves them to the collector."""
+        self._registry.close()
+
     def register(self, topic: str, record_type: type[msgspec.Struct]) -> int:
         """Make the record's schema known under `<topic>-value` and return its id.
 
