@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import sys
 import tempfile
+from contextlib import ExitStack
 from pathlib import Path
 
 from sandbox.serving import announce, end_with_stdin, ending
@@ -35,11 +36,13 @@ def main() -> int:
         end = ending()
         if chosen.exit_with_stdin:
             end_with_stdin()
-        with tempfile.TemporaryDirectory(prefix="kafka-") as temporary:
-            directory = (chosen.directory or Path(temporary)).resolve()
-            with KafkaBroker(directory, port=chosen.port, heap_mb=chosen.heap_mb) as broker:
-                announce(broker.bootstrap)
-                end.wait()
+        with ExitStack() as at_end:
+            directory = chosen.directory or Path(
+                at_end.enter_context(tempfile.TemporaryDirectory(prefix="kafka-"))
+            )
+            broker = KafkaBroker(directory.resolve(), port=chosen.port, heap_mb=chosen.heap_mb)
+            announce(at_end.enter_context(broker).bootstrap)
+            end.wait()
     except (jars.KafkaUnavailableError, BrokerFailedError) as trouble:
         print(trouble, file=sys.stderr)
         return 1
