@@ -41,7 +41,7 @@ class Outputs:
 
     def __init__(self, kafka: Kafka, transactional_id: str) -> None:
         self._producer = Producer(
-            kafka.producer(transactional_id, linger_ms=2)
+            kafka.producer(transactional_id, linger_ms=2, delivery_timeout_ms=14_000)
             | {
                 "transactional.id": transactional_id,
                 "transaction.timeout.ms": 15_000,

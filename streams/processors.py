@@ -6,7 +6,7 @@ and must end the process.
 """
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import structlog
 
@@ -134,7 +134,7 @@ class Intake(Processor):
 class Delivery(Processor):
     stage = "streams.delivery"
     inputs = (Topic.REQUESTS, Topic.VERDICTS, Topic.ATTEMPTS, Topic.STATUS, Topic.TIMERS)
-    _records: dict[str, type[Record]] = {
+    _records: ClassVar[dict[str, type[Record]]] = {
         Topic.REQUESTS: NotificationRequest,
         Topic.VERDICTS: AdmissionVerdict,
         Topic.ATTEMPTS: AttemptEvent,
@@ -189,7 +189,7 @@ class Delivery(Processor):
 class Recipients(Processor):
     stage = "streams.recipients"
     inputs = (Topic.INBOUND, Topic.CHECKS, Topic.CONSENT_EVIDENCE)
-    _records: dict[str, type[Record]] = {
+    _records: ClassVar[dict[str, type[Record]]] = {
         Topic.INBOUND: InboundMessage,
         Topic.CHECKS: AdmissionCheck,
         Topic.CONSENT_EVIDENCE: ConsentChange,

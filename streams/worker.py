@@ -46,7 +46,8 @@ class Worker:
         )
         self._recipients = Recipients(writer, Table(kafka, Topic.RECIPIENTS_CHANGELOG, RecipientRow, codec))
         self._keepers = (self._delivery, self._recipients)
-        self._recovered: dict[int, asyncio.Event] = {}
+        self._assignment: frozenset[int] = frozenset()
+        self._settled = asyncio.Condition()  # notified when the assignment's rows are there
         self.engine = create_engine(APP_ID, kafka, self._outputs, config.datadir, config.session_timeout_s)
         for processor in (self._intake, *self._keepers):
             self._add_agent(processor)
@@ -70,8 +71,8 @@ class Worker:
 
     async def _carry(self, processor: Processor, message: Any, keeps_state: bool) -> None:
         try:
-            if keeps_state:
-                await self._recovered.setdefault(message.partition, asyncio.Event()).wait()
+            if keeps_state and not await self._is_ours(message.partition):
+                return  # taken away meanwhile: its new owner reads it again
             processor.handle(
                 Incoming(
                     topic=message.topic,
@@ -87,6 +88,14 @@ class Worker:
         except Exception as fatal:
             await self._give_up(fatal)
 
+    async def _is_ours(self, partition: int) -> bool:
+        """Whether the partition's rows are here, waiting for a rebalance under way."""
+        if partition in self._delivery.table.owned():
+            return True
+        async with self._settled:
+            await self._settled.wait_for(lambda: self._assignment)
+        return partition in self._delivery.table.owned()
+
     async def _give_up(self, fatal: BaseException) -> None:
         """End the process; the event stays unacknowledged, so it is read again by whoever comes next."""
         self._outputs.fail(fatal)
@@ -94,20 +103,25 @@ class Worker:
         await asyncio.Event().wait()
 
     async def _assigned(self, engine: Engine, assigned: set[Any], **_: Any) -> None:
-        wanted = {tp.partition for tp in assigned}
+        wanted = frozenset(tp.partition for tp in assigned)
         started = time.monotonic()
         rows = 0
-        for partition in sorted(wanted - self._delivery.table.owned()):
-            for keeper in self._keepers:
-                rows += await asyncio.get_running_loop().run_in_executor(None, keeper.recover, partition)
-            self._recovered.setdefault(partition, asyncio.Event()).set()
+        try:
+            for partition in sorted(wanted - self._delivery.table.owned()):
+                for keeper in self._keepers:
+                    rows += await asyncio.get_running_loop().run_in_executor(None, keeper.recover, partition)
+        except Exception as fatal:
+            await self._give_up(fatal)
+        async with self._settled:
+            self._assignment = wanted
+            self._settled.notify_all()
         log.info("recovered", partitions=len(wanted), rows=rows, seconds=round(time.monotonic() - started, 2))
         self._on_ready(APP_ID)
 
     async def _revoked(self, engine: Engine, revoked: set[Any], **_: Any) -> None:
         # Faust has committed (and so flushed) before this signal; what comes back is recovered afresh.
+        self._assignment = frozenset()
         for partition in {tp.partition for tp in revoked}:
-            self._recovered.pop(partition, None)
             for keeper in self._keepers:
                 keeper.drop(partition)
 
