@@ -56,7 +56,7 @@ class Engine(faust.App):  # type: ignore[misc]
 
 
 def create_engine(
-    app_id: str, kafka: Kafka, outputs: Outputs, datadir: str, session_timeout_s: float
+    app_id: str, instance: str, kafka: Kafka, outputs: Outputs, datadir: str, session_timeout_s: float
 ) -> Engine:
     """The app, without agents. Topics and changelogs are made beforehand by `notifystream topics apply`."""
     engine = Engine(
@@ -70,6 +70,9 @@ def create_engine(
         web_enabled=False,
         consumer_auto_offset_reset="earliest",
         broker_commit_interval=1.0,
+        # Static membership (KIP-345): a restart takes its partitions back at once, without the group waiting
+        # for its dead predecessor; two processes of one name fence each other.
+        consumer_group_instance_id=instance,
         broker_session_timeout=session_timeout_s,
         broker_heartbeat_interval=session_timeout_s / 4,
         broker_rebalance_timeout=max(30.0, session_timeout_s),

@@ -48,7 +48,14 @@ class Worker:
         self._keepers = (self._delivery, self._recipients)
         self._assignment: frozenset[int] = frozenset()
         self._settled = asyncio.Condition()  # notified when the assignment's rows are there
-        self.engine = create_engine(APP_ID, kafka, self._outputs, config.datadir, config.session_timeout_s)
+        self.engine = create_engine(
+            APP_ID,
+            f"{APP_ID}-{config.instance}",
+            kafka,
+            self._outputs,
+            config.datadir,
+            config.session_timeout_s,
+        )
         for processor in (self._intake, *self._keepers):
             self._add_agent(processor)
         self.engine.on_partitions_assigned.connect(self._assigned)
