@@ -8,38 +8,25 @@ its own draw: changing one probability leaves all other decisions as they were.
 All times are milliseconds before `--time-scale`. Carrying a fate out is `runner`'s.
 """
 
-import enum
 import hashlib
 import math
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from statistics import NormalDist
 
 from sandbox.carrier.carriers import Carrier, Delay, carrier_of
 from sandbox.carrier.chaos import Chaos
-from sandbox.carrier.magic import Magic, magic_of
+from sandbox.carrier.draws import (
+    Answer,
+    Draw,
+    End,
+    chaos_of,
+    drawn_answer,
+    drawn_end,
+    forced_answer,
+    forced_end,
+)
+from sandbox.carrier.magic import magic_of
 from sandbox.carrier.request import Channel, CreateRequest, Status
-
-Draw = Callable[[str], float]
-
-
-class Answer(enum.Enum):
-    """How the API call ends."""
-
-    CREATED = "created"
-    CALLBACK_FIRST = "callback_first"  # 201, after the first callback was posted
-    SLOW = "slow"  # 201, late
-    ACCEPTED_RESET = "accepted_reset"  # accepted; the connection is reset instead of an answer
-    ACCEPTED_HANG = "accepted_hang"  # accepted; nothing is ever answered
-    ERROR_AFTER = "error_after"  # accepted; 500/20500 is answered
-    ERROR_BEFORE = "error_before"  # 500/20500, never processed
-    UNAVAILABLE = "unavailable"  # 503/20503, never processed
-    THROTTLED = "throttled"  # 429/20429, never processed
-
-    @property
-    def accepts(self) -> bool:
-        """Whether a message exists afterwards, whatever the caller was told."""
-        return self not in (Answer.ERROR_BEFORE, Answer.UNAVAILABLE, Answer.THROTTLED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,47 +62,9 @@ class Fate:
         return self.steps[-1]
 
 
-class _End(enum.Enum):
-    """How the carrier treats the message."""
-
-    DELIVERED = enum.auto()
-    UNDELIVERED = enum.auto()
-    FAILED = enum.auto()
-    SILENT_REACHED = enum.auto()
-    SILENT_LOST = enum.auto()
-
-
-_FAILED_CODES = ((30001, 1.0), (30450, 1.0), (30500, 2.0))
-_WHATSAPP_CODES = ((63003, 3.0), (63024, 3.0), (63032, 1.0))
 _NORMAL = NormalDist()
 _COPY_AFTER = Delay(median_ms=400, sigma=0.8)
 _READ_AFTER = Delay(median_ms=4000, sigma=0.7)
-
-_MAGIC_ENDS = {
-    Magic.UNREACHABLE: (_End.UNDELIVERED, 30003),
-    Magic.UNKNOWN_HANDSET: (_End.UNDELIVERED, 30005),
-    Magic.LANDLINE: (_End.UNDELIVERED, 30006),
-    Magic.FILTERED: (_End.UNDELIVERED, 30007),
-    Magic.UNKNOWN_ERROR: (_End.UNDELIVERED, 30008),
-    Magic.FAILED: (_End.FAILED, 30500),
-    Magic.SILENT_REACHED: (_End.SILENT_REACHED, None),
-    Magic.SILENT_LOST: (_End.SILENT_LOST, None),
-}
-_MAGIC_ANSWERS = {
-    Magic.CALLBACK_FIRST: Answer.CALLBACK_FIRST,
-    Magic.ACCEPTED_RESET: Answer.ACCEPTED_RESET,
-    Magic.ACCEPTED_HANG: Answer.ACCEPTED_HANG,
-    Magic.ERROR_BEFORE: Answer.ERROR_BEFORE,
-    Magic.ERROR_AFTER: Answer.ERROR_AFTER,
-    Magic.UNAVAILABLE: Answer.UNAVAILABLE,
-    Magic.THROTTLED: Answer.THROTTLED,
-    Magic.SLOW: Answer.SLOW,
-}
-_MAGIC_FIRST_ANSWERS = {
-    Magic.ERROR_BEFORE_ONCE: Answer.ERROR_BEFORE,
-    Magic.UNAVAILABLE_ONCE: Answer.UNAVAILABLE,
-    Magic.THROTTLED_ONCE: Answer.THROTTLED,
-}
 
 
 def fate(seed: int, request: CreateRequest, ordinal: int, chaos: Chaos | None = None) -> Fate:
@@ -131,19 +80,11 @@ def fate(seed: int, request: CreateRequest, ordinal: int, chaos: Chaos | None = 
     carrier = carrier_of(request.to.bare)
     quirks = chaos or Chaos()
     if magic is not None:  # a magic number meets its own fault and no other
-        quirks = Chaos(
-            duplicates=float(magic is Magic.DUPLICATES),
-            reversed_order=float(magic is Magic.REVERSED),
-            callbacks_lost=float(magic is Magic.CALLBACKS_LOST),
-        )
-        answer = _MAGIC_ANSWERS.get(magic, Answer.CREATED)
-        if ordinal == 1:
-            answer = _MAGIC_FIRST_ANSWERS.get(magic, answer)
-        end, code = _MAGIC_ENDS.get(magic, (_End.DELIVERED, None))
-        carrier = replace(carrier, duplicate=0.0)
+        quirks, carrier = chaos_of(magic), replace(carrier, duplicate=0.0)
+        answer, (end, code) = forced_answer(magic, ordinal), forced_end(magic)
     else:
-        answer = _answer(draw, quirks)
-        end, code = _end(draw, carrier, quirks, request.to.channel)
+        answer = drawn_answer(draw, quirks)
+        end, code = drawn_end(draw, carrier, quirks, request.to.channel)
     steps, reached_ms = _steps(draw, request, carrier, end, code, answer is Answer.CALLBACK_FIRST)
     reverse = draw("reversed") < quirks.reversed_order and len(steps) > 1
     return Fate(
@@ -180,46 +121,8 @@ def _wait(draw: Draw, name: str, delay: Delay) -> float:
     return delay.median_ms * math.exp(delay.sigma * _NORMAL.inv_cdf(quantile))
 
 
-def _pick(number: float, weights: tuple[tuple[int, float], ...]) -> int:
-    left = number * sum(weight for _, weight in weights)
-    for code, weight in weights:
-        left -= weight
-        if left < 0:
-            return code
-    return weights[-1][0]
-
-
-def _answer(draw: Draw, chaos: Chaos) -> Answer:
-    left = draw("answer")
-    for answer, probability in (
-        (Answer.CALLBACK_FIRST, chaos.callback_first),
-        (Answer.ACCEPTED_RESET, chaos.accepted_reset),
-        (Answer.ACCEPTED_HANG, chaos.accepted_hang),
-        (Answer.ERROR_BEFORE, chaos.error_before),
-        (Answer.ERROR_AFTER, chaos.error_after),
-        (Answer.UNAVAILABLE, chaos.unavailable),
-        (Answer.THROTTLED, chaos.throttled),
-        (Answer.SLOW, chaos.slow),
-    ):
-        left -= probability
-        if left < 0:
-            return answer
-    return Answer.CREATED
-
-
-def _end(draw: Draw, carrier: Carrier, chaos: Chaos, channel: Channel) -> tuple[_End, int | None]:
-    if draw("silent") < 1 - (1 - carrier.silent) * (1 - chaos.silent):
-        return (_End.SILENT_REACHED if draw("silent-reached") < 0.5 else _End.SILENT_LOST), None
-    if draw("failed") < carrier.failed:
-        return _End.FAILED, _pick(draw("code"), _FAILED_CODES)
-    if draw("undelivered") < carrier.undelivered:
-        codes = _WHATSAPP_CODES if channel is Channel.WHATSAPP else carrier.errors
-        return _End.UNDELIVERED, _pick(draw("code"), codes)
-    return _End.DELIVERED, None
-
-
 def _steps(
-    draw: Draw, request: CreateRequest, carrier: Carrier, end: _End, code: int | None, at_once: bool
+    draw: Draw, request: CreateRequest, carrier: Carrier, end: End, code: int | None, at_once: bool
 ) -> tuple[tuple[Step, ...], float | None]:
     steps: list[Step] = []
     now = 0.0
@@ -228,17 +131,17 @@ def _steps(
         steps.append(Step(now, Status.QUEUED))
         at_once = False
     now += 0.0 if at_once else _wait(draw, "sent", carrier.sent)
-    if end is _End.FAILED:
+    if end is End.FAILED:
         return (*steps, Step(now, Status.FAILED, code)), None
     if now > request.validity_s * 1000:
         return (*steps, Step(now, Status.FAILED, 30036)), None
     steps.append(Step(now, Status.SENT))
     now += _wait(draw, "delivered", carrier.delivered)
-    if end is _End.SILENT_REACHED:
+    if end is End.SILENT_REACHED:
         return tuple(steps), now
-    if end is _End.SILENT_LOST:
+    if end is End.SILENT_LOST:
         return tuple(steps), None
-    if end is _End.UNDELIVERED:
+    if end is End.UNDELIVERED:
         return (*steps, Step(now, Status.UNDELIVERED, code)), None
     steps.append(Step(now, Status.DELIVERED))
     reached = now

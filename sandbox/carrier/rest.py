@@ -5,10 +5,7 @@ Every create request is in the ledger before it is answered, also one that is re
 """
 
 import asyncio
-import base64
-import binascii
 import hashlib
-import hmac
 import time
 import uuid
 from collections.abc import Awaitable, Callable
@@ -20,10 +17,11 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from sandbox.carrier import wire
+from sandbox.carrier.admission import admit
 from sandbox.carrier.books import Books
+from sandbox.carrier.draws import Answer
 from sandbox.carrier.errors import ApiError
 from sandbox.carrier.exchange import Exchange, Placed
-from sandbox.carrier.fate import Answer
 from sandbox.carrier.ledger import Connection, SeenRequest
 from sandbox.carrier.messages import Message, window_of
 from sandbox.carrier.request import Address, address_of
@@ -83,7 +81,7 @@ class MessagesApi:
             try:
                 if books:
                     number = await self._arrived(request)
-                self._admit(request, concurrent)
+                admit(request, self._settings, concurrent)
                 answer = await handler(request)
             except ApiError as error:
                 answer = _json(error_body(error), error.http_status)
@@ -101,19 +99,6 @@ class MessagesApi:
             return answer
 
         return guarded
-
-    def _admit(self, request: Request, concurrent: int) -> None:
-        account = self._settings.account
-        user, secret = _credentials(request)
-        known = {account.sid: account.auth_token}
-        if account.key_sid is not None and account.key_secret is not None:
-            known[account.key_sid] = account.key_secret
-        if not hmac.compare_digest(known.get(user, "").encode(), secret.encode()) or user not in known:
-            raise ApiError(20003)
-        if request.path_params["account"] != account.sid:
-            raise ApiError(20404, request.url.path)
-        if 0 < self._settings.max_concurrency < concurrent:
-            raise ApiError(20429)
 
     async def _arrived(self, request: Request) -> int:
         form = await _form(request)
@@ -242,17 +227,6 @@ class MessagesApi:
 
 def _json(body: msgspec.Struct, status: int) -> Response:
     return Response(msgspec.json.encode(body), status_code=status, media_type="application/json")
-
-
-def _credentials(request: Request) -> tuple[str, str]:
-    scheme, _, encoded = request.headers.get("Authorization", "").partition(" ")
-    if scheme.lower() != "basic":
-        raise ApiError(20003)
-    try:
-        user, _, secret = base64.b64decode(encoded, validate=True).decode().partition(":")
-    except (binascii.Error, UnicodeDecodeError):
-        raise ApiError(20003) from None
-    return user, secret
 
 
 async def _form(request: Request) -> Form:

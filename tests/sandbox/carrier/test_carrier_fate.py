@@ -8,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sandbox.carrier.chaos import Chaos, ChaosLevel
+from sandbox.carrier.draws import Answer
 from sandbox.carrier.errors import SettingError
-from sandbox.carrier.fate import Answer, Fate, fate
+from sandbox.carrier.fate import Fate, fate
 from sandbox.carrier.magic import Magic
 from sandbox.carrier.request import Address, Channel, CreateRequest, Status
 

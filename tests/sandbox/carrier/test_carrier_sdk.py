@@ -1,7 +1,10 @@
 """The real Twilio SDK, sync and async, against the simulator."""
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from uuid import uuid4
 
 import aiohttp
@@ -237,16 +240,36 @@ class BasicHeader(CredentialProvider, AuthStrategy):
         return True
 
 
+class PatientHttpClient(AsyncTwilioHttpClient):
+    """The SDK's async client keeps its time-out and never uses it: a hung call would hang for ever."""
+
+    async def request(self, *arguments: Any, **named: Any) -> Any:
+        return await super().request(*arguments, **named | {"timeout": named.get("timeout") or self.timeout})
+
+
+@asynccontextmanager
+async def async_client(simulator: Simulator, patience_s: float) -> AsyncIterator[Client]:
+    async with PatientHttpClient(timeout=patience_s) as http:
+        client = Client(account_sid=ACCOUNT, http_client=http, credential_provider=BasicHeader())
+        client.api.base_url = simulator.url
+        yield client
+
+
 def test_the_async_client_sends_and_lists(simulator: Simulator) -> None:
     async def send() -> tuple[object, list[object]]:
-        session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=5))
-        async with AsyncTwilioHttpClient(pool_connections=False) as http:
-            http.session = session
-            client = Client(account_sid=ACCOUNT, http_client=http, credential_provider=BasicHeader())
-            client.api.base_url = simulator.url
+        async with async_client(simulator, patience_s=10) as client:
             sent = await client.messages.create_async(to="+15555550188", from_=SENDER, body="hello")
             found = await client.messages.list_async(to="+15555550188", limit=5)
             return sent.sid, [message.sid for message in found]
 
     sid, found = asyncio.run(send())
     assert found == [sid]
+
+
+def test_the_async_client_gives_up_on_a_call_that_is_never_answered(simulator: Simulator) -> None:
+    async def send() -> None:
+        async with async_client(simulator, patience_s=0.3) as client:
+            await client.messages.create_async(to=Magic.ACCEPTED_HANG.number, from_=SENDER, body="hello")
+
+    with pytest.raises(TimeoutError):
+        asyncio.run(send())
