@@ -61,6 +61,13 @@ class Journal:
         await self._publisher.publish(topic, key, self._codec.encode(topic, record))
 
     def _register(self) -> None:
+        try:
+            self._try_until_registered()
+        finally:
+            # Encoding known schemas asks nobody any more.
+            self._codec.close()
+
+    def _try_until_registered(self) -> None:
         pause_s = FIRST_PAUSE_S
         while not self._closing.is_set():
             try:

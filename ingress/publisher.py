@@ -49,6 +49,7 @@ class Publisher:
         "_config",
         "_ending",
         "_fatal",
+        "_last_error",
         "_loop",
         "_make",
         "_pending",
@@ -70,7 +71,8 @@ class Publisher:
         self._fatal = threading.Event()
         self._ending = threading.Event()
         self._pending: set[asyncio.Future[None]] = set()
-        self._reports: list[Reported] = []  # touched by the polling thread only
+        self._reports: list[Reported] = []  # this and the next are touched by the polling thread only
+        self._last_error: str | None = None
         self._producer = self._new_producer()
         self._thread = threading.Thread(target=self._poll, name="kafka-poll", daemon=True)
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -150,6 +152,8 @@ class Publisher:
 
     def _report(self, reported: "asyncio.Future[None]", error: KafkaError | None, _: Message) -> None:
         self._reports.append((reported, error))
+        if error is None:
+            self._last_error = None
 
     def _hand_over(self) -> None:
         if self._reports and self._loop is not None:
@@ -162,7 +166,9 @@ class Publisher:
     def _on_error(self, error: KafkaError) -> None:
         if error.fatal():
             self._fatal.set()
-        log.warning("kafka.error", error=error.name(), detail=error.str(), fatal=error.fatal())
+        if error.name() != self._last_error:  # one line an outage, not one per try to connect
+            self._last_error = error.name()
+            log.warning("kafka.error", error=error.name(), detail=error.str(), fatal=error.fatal())
 
 
 def _settle_all(reports: list[Reported]) -> None:

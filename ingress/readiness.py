@@ -54,7 +54,7 @@ class ReadinessCheck:
             return self._last
 
     def close(self) -> None:
-        self._registry.__exit__()  # type: ignore[no-untyped-call]
+        self._registry.close()
 
     def _broker(self) -> str | None:
         try:

@@ -9,6 +9,8 @@ from __future__ import annotations
 import argparse
 import sys
 
+import structlog
+
 from ingress.config import IngressConfig
 from ingress.server import run
 from sandbox.serving import add_server_options, announce, end_with_stdin
@@ -23,6 +25,8 @@ def main() -> int:
     parser.add_argument("--registry", required=True)
     parser.add_argument("--ack-timeout-s", type=float, default=5.0)
     options = parser.parse_args()
+    # stdout is for the READY line alone.
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
     config = IngressConfig(
         kafka=Kafka(bootstrap_servers=options.bootstrap),
         schema_registry_url=options.registry,
