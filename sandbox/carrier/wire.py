@@ -53,11 +53,12 @@ async def reset(request: Request) -> None:
 
 
 async def hang(request: Request, limit_s: float) -> None:
-    """Say nothing until the caller gives up; after `limit_s` reset the connection."""
+    """Say nothing until the caller gives up; at `limit_s` or the server's end reset the connection."""
     try:
         async with asyncio.timeout(limit_s):
             await _gone(request)
-    except TimeoutError:
+    except (TimeoutError, asyncio.CancelledError):
+        # Only uvicorn's shutdown cancels a request; it would go on to answer 500.
         await reset(request)
 
 
