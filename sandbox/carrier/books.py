@@ -38,7 +38,10 @@ class Books:
         self._open = 0
 
     def close(self) -> None:
-        """Close the file."""
+        """Settle what is still in hand, which nobody will answer any more, and close the file."""
+        for number, request in enumerate(self._requests):
+            if request.connection is Connection.OPEN:
+                self.ended(number, Connection.HUNG, None, None)
         if self._file is not None:
             self._file.close()
             self._file = None
