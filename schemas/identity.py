@@ -40,6 +40,6 @@ def parse_attempt(notification: str, attempt: str) -> AttemptRef | None:
     return parsed if 0 < parsed.attempt < 10_000 else None
 
 
-def content_digest(body: str | None, content_sid: str | None, media_urls: tuple[str, ...]) -> str:
-    """SHA-256 (hex) of what a person would see: recognises a message at the provider without keeping it."""
-    return hashlib.sha256("\x1f".join([body or "", content_sid or "", *media_urls]).encode()).hexdigest()
+def text_digest(body: str | None) -> str:
+    """SHA-256 (hex) of a text: recognises a message at the provider without keeping what it says."""
+    return hashlib.sha256((body or "").encode()).hexdigest()

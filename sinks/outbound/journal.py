@@ -1,0 +1,75 @@
+"""The send journal in memory: which commands were started, and what is known of them.
+
+Guarantees: a command that is known here is never started. The topic `outbound.journal` is the truth; this is
+rebuilt from it whenever a partition is taken over. Its reach: the topic forgets after its retention (7 days),
+a command is worthless after its `not_after` (at most 3 days later), so no copy outlives the memory of it.
+"""
+
+import msgspec
+
+from schemas.identity import text_digest
+from schemas.records import JournalEntry, OutboundCommand
+from schemas.vocabulary import CommandResult
+
+UNKNOWN_TEXT = ""
+"""Digest of a text that only the provider knows, because it fills the template."""
+
+_OPEN = frozenset({CommandResult.STARTED, CommandResult.IN_DOUBT, CommandResult.HELD})
+
+
+class Journal:
+    """The entries of one partition. Ended commands are remembered by id only."""
+
+    def __init__(self) -> None:
+        self._ended: set[str] = set()
+        self._open: dict[str, JournalEntry] = {}
+        self._claimed: set[str] = set()
+
+    def __len__(self) -> int:
+        return len(self._ended) + len(self._open)
+
+    def knows(self, command_id: str) -> bool:
+        return command_id in self._open or command_id in self._ended
+
+    def open_entry(self, command_id: str) -> JournalEntry | None:
+        return self._open.get(command_id)
+
+    def open_entries(self) -> tuple[JournalEntry, ...]:
+        """Commands whose fate is not known: under way, in doubt or held."""
+        return tuple(self._open.values())
+
+    def claimed(self, sid: str) -> bool:
+        """Whether that message is known to be some command's."""
+        return sid in self._claimed
+
+    def record(self, entry: JournalEntry) -> None:
+        """Take an entry in. What was ended once stays ended: a late doubt does not reopen it."""
+        if entry.sid is not None:
+            self._claimed.add(entry.sid)
+        if entry.command_id in self._ended:
+            return
+        if entry.state in _OPEN:
+            self._open[entry.command_id] = entry
+        else:
+            self._open.pop(entry.command_id, None)
+            self._ended.add(entry.command_id)
+
+
+def started(command: OutboundCommand, at: int) -> JournalEntry:
+    """The entry that must be committed before the provider is called."""
+    return JournalEntry(
+        command_id=command.command_id,
+        state=CommandResult.STARTED,
+        tenant=command.tenant,
+        sender=command.sender,
+        recipient=command.recipient,
+        channel=command.channel,
+        content_digest=UNKNOWN_TEXT if command.content_sid else text_digest(command.body),
+        started_at=at,
+        at=at,
+    )
+
+
+def ended(entry: JournalEntry, state: CommandResult, at: int, sid: str | None = None) -> JournalEntry:
+    """The same command with what is known now."""
+    return msgspec.structs.replace(entry, state=state, at=at, sid=sid or entry.sid)

@@ -1,0 +1,28 @@
+"""How far a partition of commands may be committed when they do not end in the order they came."""
+
+from collections import deque
+
+
+class Offsets:
+    """The first offset that is not done yet, for one partition. Offsets come in growing order."""
+
+    def __init__(self) -> None:
+        self._waiting: deque[int] = deque()
+        self._done: set[int] = set()
+        self._next: int | None = None
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    def add(self, offset: int) -> None:
+        self._waiting.append(offset)
+        self._next = offset + 1
+
+    def done(self, offset: int) -> None:
+        self._done.add(offset)
+
+    def position(self) -> int | None:
+        """The offset to commit: everything below it is done. None when nothing was read."""
+        while self._waiting and self._waiting[0] in self._done:
+            self._done.discard(self._waiting.popleft())
+        return self._waiting[0] if self._waiting else self._next

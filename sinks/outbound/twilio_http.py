@@ -1,0 +1,89 @@
+"""The HTTP client under Twilio's SDK: one pooled session, explicit time-outs, and what was really written.
+
+The SDK's own async client has no time-outs by default and cannot say whether a failed request ever left the
+machine (facts, Twilio section 11). This one can: a `Call` notes when a connection was in hand, the moment
+from which bytes may have gone out, and refuses to go on when its time is over.
+"""
+
+import time
+from contextvars import ContextVar
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+import aiohttp
+from twilio.http import AsyncHttpClient
+from twilio.http.response import Response
+
+
+class TooLate(Exception):
+    """The wire was reached after the call's last moment; nothing was written."""
+
+
+class Call:
+    """What is known of one request while it is under way. `begin_before` is on time.monotonic()."""
+
+    def __init__(self, begin_before: float = float("inf")) -> None:
+        self.begin_before = begin_before
+        self.may_be_written = False
+        self.status: int | None = None
+        self.request_id: str | None = None
+        self.retry_after_s: float | None = None
+
+
+current_call: ContextVar[Call] = ContextVar("current_call")
+
+
+async def _connected(_session: Any, context: Any, _params: Any) -> None:
+    call: Call = context.trace_request_ctx
+    if time.monotonic() > call.begin_before:
+        raise TooLate
+    call.may_be_written = True
+
+
+class TwilioHttp(AsyncHttpClient):  # type: ignore[misc]
+    """Sends to `api_url` what the SDK addresses to api.twilio.com. Must be created on the running loop."""
+
+    def __init__(self, api_url: str, connect_timeout_s: float, read_timeout_s: float, pool: int) -> None:
+        super().__init__(None, False, None)
+        self._base = urlsplit(api_url)
+        trace = aiohttp.TraceConfig()
+        trace.on_connection_create_end.append(_connected)
+        trace.on_connection_reuseconn.append(_connected)
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=pool, keepalive_timeout=30),
+            timeout=aiohttp.ClientTimeout(total=None, connect=connect_timeout_s, sock_read=read_timeout_s),
+            trace_configs=[trace],
+        )
+
+    async def request(
+        self,
+        method: str,
+        url: str,
+        params: Any = None,
+        data: Any = None,
+        headers: Any = None,
+        auth: Any = None,
+        timeout: float | None = None,  # noqa: ASYNC109 (the SDK's signature)
+        allow_redirects: bool = False,
+    ) -> Response:
+        call = current_call.get()
+        target = urlsplit(url)
+        target = target._replace(scheme=self._base.scheme, netloc=self._base.netloc)
+        async with self._session.request(
+            method.upper(),
+            urlunsplit(target),
+            params=params,
+            data=data,
+            headers=headers,
+            auth=aiohttp.BasicAuth(*auth) if auth else None,
+            allow_redirects=allow_redirects,
+            trace_request_ctx=call,
+        ) as response:
+            call.status = response.status
+            call.request_id = response.headers.get("Twilio-Request-Id")
+            retry_after = response.headers.get("Retry-After", "")
+            call.retry_after_s = float(retry_after) if retry_after.isdigit() else None
+            return Response(response.status, await response.text(), dict(response.headers))
+
+    async def close(self) -> None:
+        await self._session.close()
