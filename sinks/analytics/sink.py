@@ -100,6 +100,7 @@ class _Sink:
         self._dead_letters.close()
         self._lander.close()
         self._consumer.close()
+        self._codec.close()
 
     def _full(self) -> bool:
         if not self._batch:
