@@ -9,7 +9,8 @@ import asyncio
 import threading
 import time
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import Consumer, IsolationLevel, KafkaError, KafkaException, TopicPartition
+from confluent_kafka.admin import AdminClient, OffsetSpec
 
 from schemas.clients import Kafka
 from schemas.codec import Codec
@@ -35,7 +36,7 @@ class ConsentView:
         config = kafka.consumer("notifystream-consent-view", streams_group)
         # Never subscribes, so it does not join the processors' group: it only asks where they stand.
         self._consumer = Consumer(config | {"enable.partition.eof": True, "fetch.wait.max.ms": 50})
-        self._asker = Consumer(config | {"isolation.level": "read_uncommitted"})
+        self._admin = AdminClient(kafka.client("notifystream-consent-view"))
         self._ledgers: dict[str, tuple[ConsentChange, ...]] = {}
         self._reached: dict[tuple[str, int], int] = {}
         self._moved = threading.Condition()
@@ -69,21 +70,19 @@ class ConsentView:
         if self._thread.is_alive():
             self._thread.join(_TIMEOUT_S)
         self._consumer.close()
-        self._asker.close()
 
     def _catch_up(self, timeout_s: float) -> None:
         deadline = time.monotonic() + timeout_s
+        latest = {TopicPartition(*place): OffsetSpec.latest() for place in self._reached}
         try:
-            ends = {
-                (topic, partition): self._asker.get_watermark_offsets(
-                    TopicPartition(topic, partition), timeout=timeout_s
-                )
-                for topic, partition in self._reached
-            }
+            asked = self._admin.list_offsets(
+                latest, isolation_level=IsolationLevel.READ_COMMITTED, request_timeout=timeout_s
+            )
+            ends = {(place.topic, place.partition): answer.result().offset for place, answer in asked.items()}
         except KafkaException as away:
             raise ConsentUnknown(f"the broker does not say how far the consent topics go: {away}") from away
         with self._moved:
-            while behind := [place for place, (_, end) in ends.items() if self._reached[place] < end]:
+            while behind := [place for place, end in ends.items() if self._reached[place] < end]:
                 if self._failure is not None:
                     raise ConsentUnknown("following the consent topics failed") from self._failure
                 if not self._moved.wait(deadline - time.monotonic()) and time.monotonic() >= deadline:

@@ -74,8 +74,8 @@ class TwilioHttp(AsyncHttpClient):  # type: ignore[misc]
             urlunsplit(target),
             params=params,
             data=data,
-            headers=headers,
-            auth=aiohttp.BasicAuth(*auth) if auth else None,
+            headers=dict(headers or {})
+            | ({"Authorization": aiohttp.encode_basic_auth(*auth)} if auth else {}),
             allow_redirects=allow_redirects,
             trace_request_ctx=call,
         ) as response:
