@@ -1,8 +1,8 @@
 """One outbound process: commands in, at the senders' rates, each called at most once; answers and proofs out.
 
 Thin: what to do is decided in `lanes`, `journal`, `settle` and `reports`; here it is carried from the
-consumer to the provider and into turns (`turn` says what a crash leaves behind). One consumer owns a sender, because
-commands are keyed by sender, so its bucket and its journal live in one place.
+consumer to the provider and into turns (`turn` says what a crash leaves behind). One consumer owns a sender,
+because commands are keyed by sender, so its bucket and its journal live in one place.
 """
 
 import asyncio
