@@ -24,8 +24,9 @@ from schemas.clients import Config, Kafka
 
 log = structlog.get_logger("ingress.publisher")
 
-# Single requests go out at once; at load, requests of the same millisecond share a batch.
-LINGER_MS = 1.0
+# A record goes out at once; at load batches form by themselves while earlier ones are on their way. Measured
+# on two cores: median 0.6 ms instead of 1.7 ms (linger 1) at one connection, the same rate at 32 and 256.
+LINGER_MS = 0.0
 # librdkafka gives a record up before the request does, so that the report says why.
 DELIVERY_SHARE_OF_DEADLINE = 0.9
 # The longest the polling thread takes to see that it shall end; a report wakes it at once.
