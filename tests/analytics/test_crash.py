@@ -1,0 +1,90 @@
+"""kill -9 at random moments, a restart, and every table is what the topics say."""
+
+from __future__ import annotations
+
+import random
+import subprocess
+import sys
+from pathlib import Path
+
+import msgspec
+
+from schemas.topics import Topic
+from tests.analytics import examples
+from tests.analytics.recomputed import held, wanted
+from tests.analytics.world import KEY, WAIT_S, World
+from tests.servers import ROOT
+from tests.waiting import wait_until
+
+KILLS = 4
+RECORDS = 3_000
+
+
+def test_after_kill_9_at_random_moments_every_table_equals_a_recomputation(
+    around: World, tmp_path: Path, seed: int
+) -> None:
+    chance = random.Random(seed)
+    _write(around, chance)
+    order = {
+        "bootstrap": around.kafka.bootstrap_servers,
+        "registry": around.registry_url,
+        "clickhouse": around.clickhouse.url,
+        "key": KEY.hex(),
+        "batch_rows": 50,
+        "batch_s": 0.05,
+    }
+    command = [sys.executable, "-m", "tests.analytics.sink_process", msgspec.json.encode(order).decode()]
+    killed_at = []
+    with open(tmp_path / "sink.log", "ab") as log:
+        for life in range(KILLS + 1):
+            with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=log) as sink:
+                try:
+                    if life < KILLS:
+                        # Somewhere in the middle of a batch: the moment is drawn in rows landed.
+                        enough = _landed(around) + chance.randrange(1, RECORDS // (KILLS + 2))
+                        wait_until(lambda: _landed(around) >= enough, WAIT_S, f"{enough} rows to land")  # noqa: B023
+                        killed_at.append(_landed(around))
+                    else:
+                        wait_until(lambda: _all_committed(around), WAIT_S, "all to be committed")
+                finally:
+                    sink.kill()
+    # Otherwise the kills came too late to prove anything.
+    assert killed_at[0] < RECORDS
+    assert held(around) == wanted(around)
+
+
+def _write(world: World, chance: random.Random) -> None:
+    """Some of everything: outcomes out of order, unreadable bytes, and many statuses."""
+    for number in range(RECORDS):
+        key = str(chance.randrange(RECORDS // 4))
+        version = chance.randrange(1, 6)
+        match chance.randrange(10):
+            case 0:
+                # The same version is the same outcome, as the pipeline guarantees.
+                state = ["requested", "sending", "sent", "delivered", "read"][version - 1]
+                attempts = (examples.attempt(status=state),) * (version > 1)
+                world.write(
+                    Topic.OUTCOMES,
+                    examples.outcome(key, version=version, state=state, attempts=attempts),
+                    key=examples.nid(key),
+                )
+            case 1:
+                world.write(Topic.ATTEMPTS, examples.attempt_event(key), key=examples.nid(key))
+            case 2:
+                world.write(Topic.REQUESTS, examples.request(key), key=examples.nid(key))
+            case 3 if chance.random() < 0.2:
+                world.write(Topic.STATUS, chance.randbytes(chance.randrange(40)), key=examples.nid(key))
+            case _:
+                world.write(Topic.STATUS, examples.status(key, event_id=str(number)), key=examples.nid(key))
+
+
+def _landed(world: World) -> int:
+    tables = {table for (table,) in world.clickhouse.query("SHOW TABLES")}
+    return world.count("status_events") if "status_events" in tables else 0
+
+
+def _all_committed(world: World) -> bool:
+    return all(
+        world.committed(topic) == len(world.read(topic))
+        for topic in (Topic.STATUS, Topic.OUTCOMES, Topic.ATTEMPTS, Topic.REQUESTS, Topic.DEAD_LETTERS)
+    )
