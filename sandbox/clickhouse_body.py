@@ -26,7 +26,13 @@ else:
 
 
 class Decompressor(Protocol):
-    """What the decompressors of the standard library have in common."""
+    """What the decompressors of the standard library and of lz4 have in common: each reads one frame."""
+
+    @property
+    def eof(self) -> bool: ...
+
+    @property
+    def unused_data(self) -> bytes | None: ...
 
     def decompress(self, data: bytes, /) -> bytes: ...
 
@@ -60,21 +66,55 @@ async def read_body(chunks: AsyncIterator[bytes], encoding: str, *, limit: int) 
             Code.UNKNOWN_COMPRESSION_METHOD,
             f"Unknown compression method: {encoding}; this server knows {', '.join(DECOMPRESSORS)}",
         )
-    decompressor = DECOMPRESSORS[encoding]() if encoding in DECOMPRESSORS else None
+    frames = _Frames(encoding) if encoding in DECOMPRESSORS else None
     body = bytearray()
     async for chunk in chunks:
-        try:
-            body += decompressor.decompress(chunk) if decompressor is not None and chunk else chunk
-        except BROKEN as error:
-            raise refusal(Code.CANNOT_DECOMPRESS, f"The body is not valid {encoding}: {error}") from error
+        body += chunk if frames is None else frames.feed(chunk)
         if len(body) > limit:
             raise refusal(
                 Code.QUERY_IS_TOO_LARGE,
                 f"The body is larger than {limit} bytes: insert in smaller batches, or raise --max-body-mb",
             )
-    if decompressor is not None and not getattr(decompressor, "eof", True):
-        raise refusal(Code.CANNOT_DECOMPRESS, f"The body ends in the middle of its {encoding}")
+    if frames is not None:
+        frames.finish()
     return bytes(body)
+
+
+class _Frames:
+    """A compressed body as clients write it: one frame (a gzip member, an lz4 frame, …) after the other.
+
+    clickhouse-connect starts a new one with every block of a large insert; a decompressor stops at the end of
+    its own and says nothing about what follows, so not to go on would lose rows without an error.
+    """
+
+    __slots__ = ("_current", "_encoding")
+
+    def __init__(self, encoding: str) -> None:
+        self._encoding = encoding
+        self._current: Decompressor | None = None
+
+    def feed(self, chunk: bytes) -> bytes:
+        """What `chunk` adds to the body; raises CANNOT_DECOMPRESS when it is not of this encoding."""
+        output = bytearray()
+        try:
+            while chunk:
+                if self._current is None:
+                    self._current = DECOMPRESSORS[self._encoding]()
+                output += self._current.decompress(chunk)
+                chunk = b""
+                if self._current.eof:
+                    chunk = self._current.unused_data or b""
+                    self._current = None
+        except BROKEN as error:
+            raise refusal(
+                Code.CANNOT_DECOMPRESS, f"The body is not valid {self._encoding}: {error}"
+            ) from error
+        return bytes(output)
+
+    def finish(self) -> None:
+        """Raises CANNOT_DECOMPRESS when the body ended inside a frame."""
+        if self._current is not None:
+            raise refusal(Code.CANNOT_DECOMPRESS, f"The body ends in the middle of its {self._encoding}")
 
 
 def read_form(content_type: str, body: bytes) -> Form:
