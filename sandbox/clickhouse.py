@@ -14,7 +14,8 @@ from pathlib import Path
 
 from sandbox.clickhouse_engine import Engine
 from sandbox.clickhouse_errors import ClickHouseError
-from sandbox.clickhouse_http import Access, clickhouse_app
+from sandbox.clickhouse_http import clickhouse_app
+from sandbox.clickhouse_request import Access
 from sandbox.serving import add_server_options, serve
 
 MEGABYTE = 1024 * 1024

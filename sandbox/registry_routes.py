@@ -16,6 +16,7 @@ from starlette.routing import Route
 
 from sandbox import registry_wire as wire
 from sandbox.registry_errors import RegistryError
+from sandbox.registry_policy import policy_routes
 from sandbox.registry_schemas import SchemaText
 from sandbox.registry_state import Version, guid_of
 from sandbox.registry_store import Store
@@ -52,18 +53,7 @@ def registry_app(store: Store) -> Starlette:
         Route("/compatibility/subjects/{subject:path}/versions/{version}", calls.check, methods=["POST"]),
         Route("/compatibility/subjects/{subject:path}/versions", calls.check_all, methods=["POST"]),
     ]
-    for path in ("/config", "/config/{subject:path}"):
-        routes += [
-            Route(path, calls.level),
-            Route(path, calls.set_level, methods=["PUT"]),
-            Route(path, calls.unset_level, methods=["DELETE"]),
-        ]
-    for path in ("/mode", "/mode/{subject:path}"):
-        routes += [
-            Route(path, calls.mode),
-            Route(path, calls.set_mode, methods=["PUT"]),
-            Route(path, calls.unset_mode, methods=["DELETE"]),
-        ]
+    routes += policy_routes(store)
     return Starlette(
         routes=routes,
         lifespan=lifespan,
@@ -174,42 +164,6 @@ class _Calls:
     async def check_all(self, request: Request) -> Response:
         schema = await self._sent_schema(request)
         return self._check(request, schema, self._state.visible(_subject(request)))
-
-    async def level(self, request: Request) -> Response:
-        subject = request.path_params.get("subject")
-        if subject is None or flag(request, "defaultToGlobal"):
-            return answer(wire.Level(self._state.level(subject).value))
-        return answer(wire.Level(self._state.own_level(subject).value))
-
-    async def set_level(self, request: Request) -> Response:
-        body = await wire.read_body(request, wire.LevelBody)
-        level = wire.read_level(body.compatibility)
-        self._store.set_level(request.path_params.get("subject"), level)
-        return answer(wire.LevelBody(level.value))
-
-    async def unset_level(self, request: Request) -> Response:
-        subject = request.path_params.get("subject")
-        before = self._state.level(None) if subject is None else self._state.own_level(subject)
-        self._store.set_level(subject, None)
-        return answer(wire.Level(before.value))
-
-    async def mode(self, request: Request) -> Response:
-        subject = request.path_params.get("subject")
-        if subject is None or flag(request, "defaultToGlobal"):
-            return answer(wire.ModeBody(wire.mode_name(self._state.read_only(subject))))
-        return answer(wire.ModeBody(wire.mode_name(self._state.own_mode(subject))))
-
-    async def set_mode(self, request: Request) -> Response:
-        body = await wire.read_body(request, wire.ModeBody)
-        read_only = wire.read_mode(body.mode)
-        self._store.set_mode(request.path_params.get("subject"), read_only)
-        return answer(wire.ModeBody(wire.mode_name(read_only)))
-
-    async def unset_mode(self, request: Request) -> Response:
-        subject = request.path_params.get("subject")
-        before = self._state.read_only(None) if subject is None else self._state.own_mode(subject)
-        self._store.set_mode(subject, None)
-        return answer(wire.ModeBody(wire.mode_name(before)))
 
     def _check(self, request: Request, schema: SchemaText, earlier: list[Version]) -> Response:
         level = self._state.level(_subject(request))

@@ -209,6 +209,31 @@ def test_a_session_remembers_and_is_only_found_when_it_exists(url: str) -> None:
     assert answer.body == b"3\n"
 
 
+def test_what_came_with_a_request_does_not_stay_in_its_session(url: str) -> None:
+    query = "SELECT currentDatabase(), getSetting('insert_deduplication_token')"
+    ask(url, "SET max_threads = 3", session_id="s2")
+    given = ask(url, query, session_id="s2", database="system", insert_deduplication_token="once")
+    assert given.body == b"system\tonce\n"
+    assert ask(url, query, session_id="s2").body == b"default\t\n"
+    assert ask(url, "SELECT getSetting('max_threads')", session_id="s2").body == b"3\n"
+
+
+def test_an_unknown_setting_leaves_the_session_as_it_was(url: str) -> None:
+    ask(url, "SET max_threads = 3", session_id="s3")
+    assert ask(url, "SELECT 1", session_id="s3", no_such_setting=1).status == 404
+    answer = ask(url, "SELECT getSetting('max_threads')", session_id="s3", session_check=1)
+    assert answer.body == b"3\n"
+
+
+def test_a_session_whose_database_is_gone_is_dropped_with_it(url: str) -> None:
+    ask(url, "CREATE DATABASE gone")
+    ask(url, "USE gone", session_id="s4")
+    ask(url, "DROP DATABASE gone")
+    assert ask(url, "SELECT 1", session_id="s4", database="default").body == b"1\n"
+    answer = ask(url, "SELECT 1", session_id="s4", session_check=1)
+    assert answer.headers["X-ClickHouse-Exception-Code"] == "372"
+
+
 def test_a_session_serves_one_query_at_a_time(url: str) -> None:
     with ThreadPoolExecutor(2) as pool:
         both = [pool.submit(ask, url, "SELECT sleep(3)", session_id="busy") for _ in range(2)]
