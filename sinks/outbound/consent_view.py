@@ -9,8 +9,7 @@ import asyncio
 import threading
 import time
 
-from confluent_kafka import Consumer, IsolationLevel, KafkaError, KafkaException, TopicPartition
-from confluent_kafka.admin import AdminClient, OffsetSpec
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from schemas.clients import Kafka
 from schemas.codec import Codec
@@ -22,6 +21,7 @@ from streams.consent import consent_of, merge, opted_out
 
 _TOPICS = (Topic.CONSENT_CHANGES, Topic.INBOUND)
 _TIMEOUT_S = 10.0
+_LATEST = -1
 
 
 class ConsentUnknown(Exception):
@@ -36,7 +36,7 @@ class ConsentView:
         config = kafka.consumer("notifystream-consent-view", streams_group)
         # Never subscribes, so it does not join the processors' group: it only asks where they stand.
         self._consumer = Consumer(config | {"enable.partition.eof": True, "fetch.wait.max.ms": 50})
-        self._admin = AdminClient(kafka.client("notifystream-consent-view"))
+        self._asker = Consumer(config)
         self._ledgers: dict[str, tuple[ConsentChange, ...]] = {}
         self._reached: dict[tuple[str, int], int] = {}
         self._moved = threading.Condition()
@@ -70,17 +70,19 @@ class ConsentView:
         if self._thread.is_alive():
             self._thread.join(_TIMEOUT_S)
         self._consumer.close()
+        self._asker.close()
 
     def _catch_up(self, timeout_s: float) -> None:
         deadline = time.monotonic() + timeout_s
-        latest = {TopicPartition(*place): OffsetSpec.latest() for place in self._reached}
+        # ListOffsets for all partitions at once: timestamp -1 asks for the end (KIP-79).
+        asked = [TopicPartition(*place, _LATEST) for place in self._reached]
         try:
-            asked = self._admin.list_offsets(
-                latest, isolation_level=IsolationLevel.READ_COMMITTED, request_timeout=timeout_s
-            )
-            ends = {(place.topic, place.partition): answer.result().offset for place, answer in asked.items()}
+            answers = self._asker.offsets_for_times(asked, timeout=timeout_s)
         except KafkaException as away:
             raise ConsentUnknown(f"the broker does not say how far the consent topics go: {away}") from away
+        if failed := [answer for answer in answers if answer.error is not None]:
+            raise ConsentUnknown(f"the end of {failed[0].topic} [{failed[0].partition}]: {failed[0].error}")
+        ends = {(str(answer.topic), answer.partition): answer.offset for answer in answers}
         with self._moved:
             while behind := [place for place, end in ends.items() if self._reached[place] < end]:
                 if self._failure is not None:

@@ -44,7 +44,7 @@ class TwilioHttp(AsyncHttpClient):  # type: ignore[misc]
     """Sends to `api_url` what the SDK addresses to api.twilio.com. Must be created on the running loop."""
 
     def __init__(self, api_url: str, connect_timeout_s: float, read_timeout_s: float, pool: int) -> None:
-        super().__init__(None, False, None)
+        super().__init__(None, True, None)
         self._base = urlsplit(api_url)
         trace = aiohttp.TraceConfig()
         trace.on_connection_create_end.append(_connected)
