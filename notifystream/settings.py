@@ -1,14 +1,12 @@
 """All settings of all commands: one table, each with type, default, unit and help.
 
-Read from the environment; what is not there, from the file named by NOTIFYSTREAM_ENV_FILE
-(default `.notifystream/sandbox.env`, which `notifystream sandbox` writes), so that every command finds a
-running sandbox by itself. Processors never import this module: each gets its own small configuration object.
+Read from the environment; what is not there, from the env file of a running sandbox (`envfile`), so that
+every command finds it by itself. Processors never import this module: each gets its own small configuration
+object.
 """
 
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
-
-DEFAULT_ENV_FILE = ".notifystream/sandbox.env"
 
 
 class Settings(BaseSettings):
@@ -97,6 +95,9 @@ class Settings(BaseSettings):
         gt=0,
         le=259_200,
     )
+    admission_again_s: float = Field(
+        60.0, description="Seconds after which an unanswered admission check is asked again.", gt=0
+    )
     quiet_after_s: float = Field(
         900.0, description="Seconds without news before the provider is asked.", gt=0
     )
@@ -110,8 +111,14 @@ class Settings(BaseSettings):
     outbound_concurrency: int = Field(32, description="API calls in flight per process.", ge=1, le=1000)
     twilio_connect_timeout_s: float = Field(3.0, description="Seconds to connect to the API.", gt=0)
     twilio_read_timeout_s: float = Field(10.0, description="Seconds to wait for the API's answer.", gt=0)
+    call_window_s: float = Field(
+        5.0, description="Seconds after its journal entry in which a call may begin; not made later.", gt=0
+    )
     settle_after_s: float = Field(
-        120.0, description="Seconds after a call before absence at the provider is proof.", gt=0
+        120.0,
+        description="Seconds after a call before absence at the provider is proof; more than the call window "
+        "and both time-outs together.",
+        gt=0,
     )
     hold_after_s: float = Field(
         3600.0, description="Seconds of doubt after which a command is held for a person.", gt=0
@@ -127,7 +134,16 @@ class Settings(BaseSettings):
     metrics_port: int | None = Field(
         None, description="Port for Prometheus metrics; none without.", ge=0, le=65535
     )
-    streams_web_port: int = Field(6066, description="Port of Faust's own status page.", ge=0, le=65535)
+    metrics_host: str = Field("127.0.0.1", description="Address the metrics are served on.")
+    worker_instance: str = Field(
+        "0",
+        description="Name of this process among its kind (streams, outbound): different for each, the same "
+        "after a restart, so that it takes its partitions back at once.",
+        examples=["notifystream-streams-2"],
+    )
+    session_timeout_s: float = Field(
+        10.0, description="Seconds until the work of a killed process is given to another one.", ge=6, le=300
+    )
     faust_datadir: str = Field(
         ".notifystream/faust", description="Directory for the stream processors' local state."
     )

@@ -1,0 +1,137 @@
+"""From settings to each service's own configuration object: the one place that knows both sides.
+
+Guarantees: a missing setting ends the command with its name, purpose and an example, before anything starts;
+a value the service refuses ends it with what the service says. Secrets are revealed here and nowhere else.
+"""
+
+from typing import TYPE_CHECKING
+
+from notifystream.connections import kafka
+from notifystream.console import WRONG_USE, fail, require
+from notifystream.settings import Settings
+
+if TYPE_CHECKING:
+    from ingress.config import IngressConfig
+    from sinks.analytics.config import AnalyticsConfig
+    from sinks.outbound.config import OutboundConfig
+    from streams.config import StreamsConfig
+
+
+def ingress(chosen: Settings) -> "IngressConfig":
+    from ingress.config import IngressConfig
+    from ingress.errors import ConfigError
+
+    broker = kafka(chosen)
+    registry, account, token, public = require(
+        chosen, "schema_registry_url", "twilio_account_sid", "twilio_auth_token", "public_base_url"
+    )
+    following = chosen.twilio_auth_token_next
+    tokens = (token, following.get_secret_value()) if following is not None else (token,)
+    try:
+        return IngressConfig(
+            kafka=broker,
+            schema_registry_url=registry,
+            public_base_url=public,
+            tokens={account: tokens},
+            sender_tenants=chosen.sender_tenants,
+            ack_timeout_s=chosen.ingress_ack_timeout_s,
+            host=chosen.ingress_host,
+            port=chosen.ingress_port,
+            local=chosen.ingress_local,
+        )
+    except ConfigError as wrong:
+        fail(str(wrong), WRONG_USE)
+
+
+def streams(chosen: Settings) -> "StreamsConfig":
+    import msgspec
+
+    from streams.config import StreamsConfig
+    from streams.delivery import DeliveryPolicy
+    from streams.intake import IntakePolicy
+    from streams.templates import load_templates
+
+    broker = kafka(chosen)
+    registry, sender = require(chosen, "schema_registry_url", "twilio_from")
+    try:
+        templates = load_templates(chosen.templates_file)
+    except (OSError, msgspec.MsgspecError) as wrong:
+        fail(f"TEMPLATES_FILE {chosen.templates_file} cannot be used: {wrong}", WRONG_USE)
+    return StreamsConfig(
+        kafka=broker,
+        schema_registry_url=registry,
+        delivery=DeliveryPolicy(
+            default_sender=sender,
+            max_attempts=chosen.max_attempts,
+            retry_base_ms=_ms(chosen.retry_base_s),
+            command_ttl_ms=_ms(chosen.command_ttl_s),
+            admission_again_ms=_ms(chosen.admission_again_s),
+            quiet_after_ms=_ms(chosen.quiet_after_s),
+            unconfirmed_after_ms=_ms(chosen.unconfirmed_after_s),
+        ),
+        intake=IntakePolicy(default_region=chosen.default_region, templates=templates),
+        datadir=chosen.faust_datadir,
+        instance=chosen.worker_instance,
+        session_timeout_s=chosen.session_timeout_s,
+    )
+
+
+def outbound(chosen: Settings) -> "OutboundConfig":
+    from sinks.outbound.config import OutboundConfig, TwilioAccount, UnsafeSettings
+    from streams.config import APP_ID
+
+    broker = kafka(chosen)
+    registry, account, public = require(
+        chosen, "schema_registry_url", "twilio_account_sid", "public_base_url"
+    )
+    if chosen.twilio_api_key_sid:
+        username, password = require(chosen, "twilio_api_key_sid", "twilio_api_key_secret")
+    else:
+        username, password = require(chosen, "twilio_account_sid", "twilio_auth_token")
+    try:
+        return OutboundConfig(
+            kafka=broker,
+            schema_registry_url=registry,
+            twilio=TwilioAccount(
+                account_sid=account,
+                username=username,
+                password=password,
+                api_url=chosen.twilio_api_url,
+                connect_timeout_s=chosen.twilio_connect_timeout_s,
+                read_timeout_s=chosen.twilio_read_timeout_s,
+            ),
+            public_base_url=public,
+            streams_group=APP_ID,
+            sender_rate=chosen.sender_rate,
+            sender_burst=chosen.sender_burst,
+            concurrency=chosen.outbound_concurrency,
+            call_window_s=chosen.call_window_s,
+            settle_after_s=chosen.settle_after_s,
+            hold_after_s=chosen.hold_after_s,
+            instance=chosen.worker_instance,
+            session_timeout_s=chosen.session_timeout_s,
+        )
+    except UnsafeSettings as wrong:
+        fail(str(wrong), WRONG_USE)
+
+
+def analytics(chosen: Settings) -> "AnalyticsConfig":
+    from sinks.analytics.config import AnalyticsConfig
+
+    broker = kafka(chosen)
+    registry, clickhouse, key = require(chosen, "schema_registry_url", "clickhouse_url", "pii_hash_key")
+    try:
+        return AnalyticsConfig(
+            kafka=broker,
+            schema_registry_url=registry,
+            clickhouse_url=clickhouse,
+            pii_hash_key=key.encode(),
+            batch_rows=chosen.analytics_batch_rows,
+            batch_s=chosen.analytics_batch_s,
+        )
+    except ValueError as wrong:
+        fail(str(wrong), WRONG_USE)
+
+
+def _ms(seconds: float) -> int:
+    return round(seconds * 1000)
