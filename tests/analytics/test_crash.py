@@ -5,19 +5,27 @@ from __future__ import annotations
 import random
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
+import pytest
 
 from schemas.topics import Topic
 from tests.analytics import examples
 from tests.analytics.recomputed import held, wanted
-from tests.analytics.world import KEY, WAIT_S, World
+from tests.analytics.world import KEY, WAIT_S, World, world
 from tests.servers import ROOT
 from tests.waiting import wait_until
 
 KILLS = 4
 RECORDS = 3_000
+
+
+@pytest.fixture(params=["embedded", pytest.param("real", marks=pytest.mark.broker)])
+def around(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[World]:
+    with world(tmp_path, real_broker=request.param == "real") as servers:
+        yield servers
 
 
 def test_after_kill_9_at_random_moments_every_table_equals_a_recomputation(
@@ -53,7 +61,7 @@ def test_after_kill_9_at_random_moments_every_table_equals_a_recomputation(
     assert held(around) == wanted(around)
 
 
-def _write(world: World, chance: random.Random) -> None:
+def _write(around: World, chance: random.Random) -> None:
     """Some of everything: outcomes out of order, unreadable bytes, and many statuses."""
     for number in range(RECORDS):
         key = str(chance.randrange(RECORDS // 4))
@@ -63,28 +71,28 @@ def _write(world: World, chance: random.Random) -> None:
                 # The same version is the same outcome, as the pipeline guarantees.
                 state = ["requested", "sending", "sent", "delivered", "read"][version - 1]
                 attempts = (examples.attempt(status=state),) * (version > 1)
-                world.write(
+                around.write(
                     Topic.OUTCOMES,
                     examples.outcome(key, version=version, state=state, attempts=attempts),
                     key=examples.nid(key),
                 )
             case 1:
-                world.write(Topic.ATTEMPTS, examples.attempt_event(key), key=examples.nid(key))
+                around.write(Topic.ATTEMPTS, examples.attempt_event(key), key=examples.nid(key))
             case 2:
-                world.write(Topic.REQUESTS, examples.request(key), key=examples.nid(key))
+                around.write(Topic.REQUESTS, examples.request(key), key=examples.nid(key))
             case 3 if chance.random() < 0.2:
-                world.write(Topic.STATUS, chance.randbytes(chance.randrange(40)), key=examples.nid(key))
+                around.write(Topic.STATUS, chance.randbytes(chance.randrange(40)), key=examples.nid(key))
             case _:
-                world.write(Topic.STATUS, examples.status(key, event_id=str(number)), key=examples.nid(key))
+                around.write(Topic.STATUS, examples.status(key, event_id=str(number)), key=examples.nid(key))
 
 
-def _landed(world: World) -> int:
-    tables = {table for (table,) in world.clickhouse.query("SHOW TABLES")}
-    return world.count("status_events") if "status_events" in tables else 0
+def _landed(around: World) -> int:
+    tables = {table for (table,) in around.clickhouse.query("SHOW TABLES")}
+    return around.count("status_events") if "status_events" in tables else 0
 
 
-def _all_committed(world: World) -> bool:
+def _all_committed(around: World) -> bool:
     return all(
-        world.committed(topic) == len(world.read(topic))
+        around.committed(topic) == len(around.read(topic))
         for topic in (Topic.STATUS, Topic.OUTCOMES, Topic.ATTEMPTS, Topic.REQUESTS, Topic.DEAD_LETTERS)
     )

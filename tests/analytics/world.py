@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 from confluent_kafka import Consumer, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient, NewTopic
 
 from schemas.clients import Kafka
 from schemas.codec import Codec
@@ -20,10 +21,13 @@ from sinks.analytics.config import AnalyticsConfig
 from sinks.analytics.rows import LANDINGS, Place
 from sinks.analytics.sink import run
 from tests import servers
+from tests.kafka.broker import KafkaBroker
 from tests.waiting import wait_until
 
 KEY = bytes(range(32))
 WAIT_S = 60.0
+# What the embedded broker gives every topic.
+PARTITIONS = 4
 
 
 class ClickHouse:
@@ -88,7 +92,7 @@ class World:
         """Sum of the group's committed offsets of the topic."""
         consumer = Consumer(self.kafka.consumer("test", group))
         try:
-            partitions = [TopicPartition(topic, number) for number in range(4)]
+            partitions = [TopicPartition(topic, number) for number in range(PARTITIONS)]
             return sum(max(0, p.offset) for p in consumer.committed(partitions, timeout=10))
         finally:
             consumer.close()
@@ -98,7 +102,7 @@ class World:
         consumer = Consumer(self.kafka.consumer("test", "nobody"))
         try:
             left = {}
-            for number in range(4):
+            for number in range(PARTITIONS):
                 low, high = consumer.get_watermark_offsets(TopicPartition(topic, number), timeout=10)
                 if high > low:
                     left[number] = high
@@ -120,23 +124,31 @@ class World:
 
 
 @contextmanager
-def world(directory: Path, topics: Sequence[str] = tuple(LANDINGS)) -> Iterator[World]:
-    """Broker, registry and ClickHouse, fresh."""
+def world(directory: Path, real_broker: bool = False) -> Iterator[World]:
+    """Broker, registry and ClickHouse, fresh; the broker is the embedded one, or a real Kafka of its own."""
     with ExitStack() as stack:
-        options = [option for topic in topics for option in ("--topic", topic)]
-        broker = stack.enter_context(
-            servers.running("sandbox.broker", *options, log=directory / "broker.log")
-        )
+        if real_broker:
+            kafka = Kafka(bootstrap_servers=stack.enter_context(KafkaBroker(directory / "kafka")).bootstrap)
+            _create_topics(kafka)
+        else:
+            options = [option for topic in LANDINGS for option in ("--topic", topic)]
+            broker = servers.running("sandbox.broker", *options, log=directory / "broker.log")
+            kafka = Kafka(bootstrap_servers=stack.enter_context(broker).address)
         registry = stack.enter_context(servers.running("sandbox.registry", log=directory / "registry.log"))
         clickhouse = ClickHouse(directory)
         clickhouse.start()
         stack.callback(clickhouse.stop)
-        kafka = Kafka(bootstrap_servers=broker.address)
         producer = Producer(kafka.producer("test"))
         stack.callback(producer.flush, 10)
         codec = Codec(registry.address)
         stack.callback(codec.close)
         yield World(kafka, registry.address, clickhouse, codec, producer)
+
+
+def _create_topics(kafka: Kafka) -> None:
+    admin = AdminClient(kafka.client("test"))
+    for creation in admin.create_topics([NewTopic(topic, PARTITIONS, 1) for topic in LANDINGS]).values():
+        creation.result(30)
 
 
 @contextmanager
