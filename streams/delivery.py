@@ -46,6 +46,9 @@ _RETRIED = frozenset({ErrorClass.TRANSIENT, ErrorClass.RATE})
 _NEXT_CHANNEL = frozenset({ErrorClass.TERMINAL, ErrorClass.BAD_NUMBER, ErrorClass.CHANNEL}) | _RETRIED
 _KEPT_REPEATS = 16
 _NEVER = 2**53
+_NOT_ACCEPTED = "not-accepted"
+_PATIENCE = 5  # times as many tries when the provider never took one
+_LONGEST_BACK_OFF = 6  # doublings
 
 
 class DeliveryPolicy(msgspec.Struct, frozen=True, kw_only=True):
@@ -158,7 +161,7 @@ class _Turn:
                 )
             case CommandResult.ABSENT if attempt.sid is None:
                 self._end(attempt, result="absent", error_class=ErrorClass.TRANSIENT)
-                self._step(ErrorClass.TRANSIENT, NotificationState.FAILED, "not-accepted", event.detail)
+                self._step(ErrorClass.TRANSIENT, NotificationState.FAILED, _NOT_ACCEPTED, event.detail)
             case CommandResult.REJECTED if attempt.sid is None:
                 error_class = classify(event.error_code)
                 self._end(attempt, result="rejected", error_code=event.error_code, error_class=error_class)
@@ -353,8 +356,8 @@ class _Turn:
             self._close(end, reason, detail)  # too late for another try: its deadline has passed
         elif error_class is ErrorClass.OPT_OUT:
             self._opted_out(request, self.row.attempts[-1], evidence)
-        elif error_class in _RETRIED and self.row.tries < self.policy.max_attempts:
-            wait = self.policy.retry_base_ms * 2 ** (self.row.tries - 1)
+        elif error_class in _RETRIED and self.row.tries < self._tries_allowed(error_class, reason):
+            wait = self.policy.retry_base_ms * 2 ** min(self.row.tries - 1, _LONGEST_BACK_OFF)
             self._set(state=NotificationState.SENDING)
             self._wake_at(self.at + wait + self._jitter(request, wait), "retry")
         elif error_class in _NEXT_CHANNEL and self.row.channel_index + 1 < len(request.channels):
@@ -362,6 +365,11 @@ class _Turn:
             self._start()
         else:
             self._close(end, reason, detail)
+
+    def _tries_allowed(self, error_class: ErrorClass, reason: str) -> int:
+        """A try that the provider never took cost nothing and tells nothing of the recipient."""
+        untaken = error_class is ErrorClass.RATE or reason == _NOT_ACCEPTED
+        return self.policy.max_attempts * (_PATIENCE if untaken else 1)
 
     def _opted_out(self, request: NotificationRequest, attempt: AttemptState, evidence: str) -> None:
         change = ConsentChange(

@@ -76,7 +76,7 @@ def create_engine(
         broker_session_timeout=session_timeout_s,
         broker_heartbeat_interval=session_timeout_s / 4,
         broker_rebalance_timeout=max(30.0, session_timeout_s),
-        # As in librdkafka. The embedded broker's transaction markers carry no checksum, TCP and TLS have theirs.
+        # As in librdkafka: the embedded broker's transaction markers carry no checksum.
         broker_check_crcs=False,
         stream_wait_empty=False,
         worker_redirect_stdouts=False,

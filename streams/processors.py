@@ -32,7 +32,7 @@ from streams.effects import Emit
 from streams.intake import IntakePolicy, Unidentifiable, normalise
 from streams.outputs import Outputs
 from streams.state import NotificationRow, RecipientRow
-from streams.table import Table
+from streams.table import NotRecovered, Table
 from streams.timers import Timers
 
 log = structlog.get_logger(__name__)
@@ -101,7 +101,7 @@ class Processor:
             self._writer.bury(self.stage, incoming, unreadable.reason, str(unreadable))
         except Unidentifiable as nobody:
             self._writer.bury(self.stage, incoming, "no-identity", str(nobody))
-        except RegistryUnavailable:
+        except (RegistryUnavailable, NotRecovered):
             raise
         except Exception as defect:  # our own mistake: keep the record, go on, and say so loudly
             log.exception("a decision failed", stage=self.stage, topic=incoming.topic, offset=incoming.offset)
@@ -167,11 +167,10 @@ class Delivery(Processor):
 
         return carry_out
 
-    def recover(self, partition: int) -> int:
-        rows = self.table.recover(partition)
-        for key, row in self.table.rows(partition):
+    def adopt(self, partition: int, rows: dict[bytes, NotificationRow]) -> None:
+        for key, row in rows.items():
             self.timers.set(partition, key, row.due_at)
-        return rows
+        self.table.adopt(partition, rows)
 
     def drop(self, partition: int) -> None:
         self.table.drop(partition)
@@ -212,8 +211,8 @@ class Recipients(Processor):
 
         return carry_out
 
-    def recover(self, partition: int) -> int:
-        return self.table.recover(partition)
+    def adopt(self, partition: int, rows: dict[bytes, RecipientRow]) -> None:
+        self.table.adopt(partition, rows)
 
     def drop(self, partition: int) -> None:
         self.table.drop(partition)

@@ -1,12 +1,11 @@
 """Rows by key and partition, kept in memory and in a changelog topic.
 
-Guarantees: after `recover` a partition's rows are those of the last committed transaction of whoever owned it
-before; `put` writes the row to the changelog in the same transaction as the effects decided with it.
+Guarantees: after `load` and `adopt` a partition's rows are those of the last committed transaction of whoever
+owned it before; `put` writes the row to the changelog in the same transaction as the effects decided with it.
 Replaces Faust's Table: that one's recovery waits for ever behind transaction markers, and its changelog goes
 through the producer that loses sends (see `outputs`).
 """
 
-from collections.abc import Iterator
 from typing import Generic, TypeVar
 
 import msgspec
@@ -34,16 +33,19 @@ class Table(Generic[R]):
     def owned(self) -> frozenset[int]:
         return frozenset(self._partitions)
 
-    def recover(self, partition: int) -> int:
-        """Read a partition's rows from the changelog; blocks. Returns how many there are."""
+    def load(self, partition: int) -> dict[bytes, R]:
+        """Read a partition's rows from the changelog. Blocks, touches nothing: call it from any thread."""
         rows: dict[bytes, R] = {}
         for entry in read_partition(self._kafka, "notifystream-recovery", self._changelog, partition):
             if entry.value is None:
                 rows.pop(entry.key, None)
             else:
                 rows[entry.key] = self._codec.decode(entry.value, self._row_type)
+        return rows
+
+    def adopt(self, partition: int, rows: dict[bytes, R]) -> None:
+        """These are the partition's rows from now on."""
         self._partitions[partition] = rows
-        return len(rows)
 
     def drop(self, partition: int) -> None:
         """Forget a partition that belongs to another process now."""
@@ -55,9 +57,6 @@ class Table(Generic[R]):
     def put(self, partition: int, key: bytes, row: R, outputs: Outputs) -> None:
         outputs.write(self._changelog, key, self._codec.encode(self._changelog, row), partition)
         self._rows(partition)[key] = row
-
-    def rows(self, partition: int) -> Iterator[tuple[bytes, R]]:
-        return iter(self._rows(partition).items())
 
     def _rows(self, partition: int) -> dict[bytes, R]:
         try:

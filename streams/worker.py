@@ -63,22 +63,27 @@ class Worker:
         self.engine.task(self._commit_often)
         self.engine.task(self._fire_timers)
 
+    async def start(self) -> None:
+        """Close what a predecessor of the same name left open. Raises OutputsFailed."""
+        await self._outputs.start()
+
     def _add_agent(self, processor: Processor) -> None:
         topic = self.engine.topic(
             *processor.inputs, key_type=bytes, value_type=bytes, key_serializer="raw", value_serializer="raw"
         )
-        keeps_state = processor in self._keepers
 
         async def carry(stream: Any) -> AsyncIterator[None]:
             async for event in stream.events():
-                await self._carry(processor, event.message, keeps_state)
+                await self._carry(processor, event.message)
                 yield
 
         self.engine.agent(topic, name=processor.stage, sink=[])(carry)
 
-    async def _carry(self, processor: Processor, message: Any, keeps_state: bool) -> None:
+    async def _carry(self, processor: Processor, message: Any) -> None:
         try:
-            if keeps_state and not await self._is_ours(message.partition):
+            if isinstance(processor, Delivery | Recipients) and not await self._is_ours(
+                processor, message.partition
+            ):
                 return  # taken away meanwhile: its new owner reads it again
             processor.handle(
                 Incoming(
@@ -95,13 +100,13 @@ class Worker:
         except Exception as fatal:
             await self._give_up(fatal)
 
-    async def _is_ours(self, partition: int) -> bool:
+    async def _is_ours(self, keeper: Delivery | Recipients, partition: int) -> bool:
         """Whether the partition's rows are here, waiting for a rebalance under way."""
-        if partition in self._delivery.table.owned():
+        if partition in keeper.table.owned():
             return True
         async with self._settled:
             await self._settled.wait_for(lambda: self._assignment)
-        return partition in self._delivery.table.owned()
+        return partition in keeper.table.owned()
 
     async def _give_up(self, fatal: BaseException) -> None:
         """End the process; the event stays unacknowledged, so it is read again by whoever comes next."""
@@ -115,8 +120,8 @@ class Worker:
         rows = 0
         try:
             for partition in sorted(wanted - self._delivery.table.owned()):
-                for keeper in self._keepers:
-                    rows += await asyncio.get_running_loop().run_in_executor(None, keeper.recover, partition)
+                rows += await self._recover(self._recipients, partition)
+                rows += await self._recover(self._delivery, partition)
         except Exception as fatal:
             await self._give_up(fatal)
         async with self._settled:
@@ -125,12 +130,22 @@ class Worker:
         log.info("recovered", partitions=len(wanted), rows=rows, seconds=round(time.monotonic() - started, 2))
         self._on_ready(APP_ID)
 
+    async def _recover(self, keeper: Delivery | Recipients, partition: int) -> int:
+        rows: dict[bytes, Any] = await asyncio.to_thread(keeper.table.load, partition)
+        keeper.adopt(partition, rows)
+        return len(rows)
+
     async def _revoked(self, engine: Engine, revoked: set[Any], **_: Any) -> None:
-        # Faust has committed (and so flushed) before this signal; what comes back is recovered afresh.
+        """Let go: nothing of these partitions is handled any more, and what was is committed before the new
+        owner reads their rows. What comes back is recovered afresh."""
         self._assignment = frozenset()
         for partition in {tp.partition for tp in revoked}:
             for keeper in self._keepers:
                 keeper.drop(partition)
+        try:
+            await self._outputs.flush()
+        except Exception as fatal:
+            await self._give_up(fatal)
 
     async def _commit_often(self) -> None:
         """Make outputs visible at once instead of at Faust's next offset commit."""
@@ -143,9 +158,12 @@ class Worker:
             await self._give_up(fatal)
 
     async def _fire_timers(self) -> None:
-        while not self.engine.should_stop:
-            self._delivery.fire(int(time.time() * 1000))
-            await asyncio.sleep(_TIMER_PAUSE_S)
+        try:
+            while not self.engine.should_stop:
+                self._delivery.fire(int(time.time() * 1000))
+                await asyncio.sleep(_TIMER_PAUSE_S)
+        except Exception as fatal:
+            await self._give_up(fatal)
 
 
 def run(config: StreamsConfig, on_ready: Callable[[str], None]) -> None:
@@ -154,11 +172,9 @@ def run(config: StreamsConfig, on_ready: Callable[[str], None]) -> None:
     `on_ready` is called with the app's name each time the assigned partitions' rows are recovered.
     """
     logging.getLogger("aiokafka").setLevel(logging.WARNING)
-    worker: Worker | None = None
-
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
     worker = Worker(config, on_ready)
-    loop.run_until_complete(worker._outputs.start())
+    loop.run_until_complete(worker.start())
     runner = faust.Worker(worker.engine, loop=loop, loglevel="WARN", redirect_stdouts=False, quiet=True)
     runner.execute_from_commandline()
