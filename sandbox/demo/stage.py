@@ -1,0 +1,43 @@
+"""How the demo's sandbox is set up: time runs faster there, so that a day fits into a minute.
+
+Every number stands for one of production's; what they are to each other is kept: a message is asked about
+well after a report usually comes, given up well after that, and a call's absence is proof only when it can no
+longer be made.
+"""
+
+import json
+from pathlib import Path
+
+import msgspec
+
+from sandbox.demo.plan import SENDERS, TEMPLATES
+from sandbox.supervisor import SandboxOptions
+
+# The slowest carrier reports after 120 s at scale 1; 15 s are then enough to call a silent one silent.
+TIME_SCALE = 0.1
+
+
+def options(folder: Path, *, seed: int, chaos: str, kafka: str | None) -> SandboxOptions:
+    """The sandbox of a demo whose state is in `folder`."""
+    templates = folder / "templates.yaml"
+    templates.write_bytes(msgspec.yaml.encode(TEMPLATES))
+    return SandboxOptions(
+        folder=folder,
+        kafka=kafka,
+        carrier=("--seed", str(seed), "--chaos", chaos, "--time-scale", str(TIME_SCALE)),
+        settings={
+            "SENDER_TENANTS": json.dumps(SENDERS),
+            "TEMPLATES_FILE": str(templates.resolve()),
+            "SENDER_RATE": "20",
+            "SENDER_BURST": "20",
+            "QUIET_AFTER_S": "5",
+            "UNCONFIRMED_AFTER_S": "15",
+            "ADMISSION_AGAIN_S": "5",
+            "RETRY_BASE_S": "1",
+            "TWILIO_CONNECT_TIMEOUT_S": "1",
+            "TWILIO_READ_TIMEOUT_S": "2",
+            "CALL_WINDOW_S": "2",
+            "SETTLE_AFTER_S": "6",
+            "ANALYTICS_BATCH_S": "0.5",
+        },
+    )
