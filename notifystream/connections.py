@@ -28,5 +28,10 @@ def codec(chosen: Settings) -> Codec:
     return Codec(url)
 
 
+def embedded(cluster_id: str | None) -> bool:
+    """Whether this cluster is librdkafka's mock, which names itself so (rdkafka_mock.c)."""
+    return (cluster_id or "").startswith("mockCluster")
+
+
 def admin(broker: Kafka) -> AdminClient:
     return AdminClient(broker.client("notifystream-console"))

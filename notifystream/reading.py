@@ -12,7 +12,8 @@ from typing import TypeAlias
 import msgspec
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message
 
-from notifystream.positions import TIMEOUT_S, Position, resolve
+from notifystream.connections import embedded
+from notifystream.positions import TIMEOUT_S, Edge, Position, Since, resolve
 from schemas import records
 from schemas.clients import Kafka
 from schemas.codec import Codec
@@ -74,11 +75,15 @@ def read(
         | {"enable.partition.eof": not follow}
     )
     try:
-        found = consumer.list_topics(topic, timeout=TIMEOUT_S).topics[topic]
+        metadata = consumer.list_topics(topic, timeout=TIMEOUT_S)
+        found = metadata.topics[topic]
         if found.error is not None:
             raise NoSuchTopic(f"the broker has no topic {topic}; create it: notifystream topics apply")
         partitions = sorted(found.partitions)
-        consumer.assign(resolve(consumer, topic, partitions, start))
+        # The embedded broker cannot look up times: there everything is read, and the earlier left out.
+        look_up = not (isinstance(start, Since) and embedded(metadata.cluster_id))
+        first = start if look_up else Edge(beginning=True)
+        consumer.assign(resolve(consumer, topic, partitions, first))
         carries = record_type(topic)
         left = set(partitions)
         heard = time.monotonic()
@@ -92,7 +97,9 @@ def read(
             heard = time.monotonic()
             error = message.error()
             if error is None:
-                yield _seen(message, codec, carries)
+                seen = _seen(message, codec, carries)
+                if not isinstance(start, Since) or seen.at_ms >= start.at_ms:
+                    yield seen
             elif error.code() == KafkaError._PARTITION_EOF:
                 left.discard(message.partition() or 0)
             else:

@@ -21,13 +21,12 @@ from confluent_kafka.schema_registry import Schema, SchemaRegistryClient
 from confluent_kafka.schema_registry.error import SchemaRegistryError
 
 from notifystream import topic_plan
+from notifystream.connections import embedded
 from notifystream.topic_plan import Difference, Existing, Plan
 from schemas.topics import Topic, TopicFile
 
 # Creating a dozen topics takes a broker well under a second; a cluster in the middle of an election, longer.
 TIMEOUT_S = 30.0
-# librdkafka names its mock cluster so (rdkafka_mock.c).
-_EMBEDDED = "mockCluster"
 
 
 class SchemaResult(msgspec.Struct, frozen=True):
@@ -77,9 +76,9 @@ def apply(
     except KafkaException as error:
         raise ApplyFailed(f"the broker did not answer: {error.args[0].str()}") from error
     brokers = len(cluster.brokers)
-    embedded = (cluster.cluster_id or "").startswith(_EMBEDDED)
     wanted = topic_plan.wanted(file, brokers=brokers, partitions=partitions)
-    if embedded:
+    is_embedded = embedded(cluster.cluster_id)
+    if is_embedded:
         missing = tuple(topic.topic for topic in wanted if topic.topic not in cluster.topics)
         present = tuple(topic.topic for topic in wanted if topic.topic in cluster.topics)
         plan = Plan((), present, ())
@@ -92,7 +91,7 @@ def apply(
             _create(admin, plan)
     return Applied(
         dry_run=dry_run,
-        embedded=embedded,
+        embedded=is_embedded,
         brokers=brokers,
         created=tuple(topic.topic for topic in plan.create),
         touched=missing,
@@ -103,21 +102,26 @@ def apply(
 
 
 def existing_topics(admin: AdminClient, names: list[str]) -> Mapping[str, Existing]:
-    """Those of the topics that are there, with their settings. Raises ApplyFailed."""
+    """Those of the topics that are there, with their settings; the embedded broker tells none of those.
+
+    Raises ApplyFailed.
+    """
     try:
-        cluster = admin.list_topics(timeout=TIMEOUT_S).topics
+        metadata = admin.list_topics(timeout=TIMEOUT_S)
+        cluster = metadata.topics
         there = [name for name in names if name in cluster and cluster[name].error is None]
-        asked = admin.describe_configs(
-            [ConfigResource(ResourceType.TOPIC, name) for name in there], request_timeout=TIMEOUT_S
-        )
-        configs = {resource.name: answer.result() for resource, answer in asked.items()} if there else {}
+        configs = {}
+        if there and not embedded(metadata.cluster_id):
+            resources = [ConfigResource(ResourceType.TOPIC, name) for name in there]
+            asked = admin.describe_configs(resources, request_timeout=TIMEOUT_S)
+            configs = {resource.name: answer.result() for resource, answer in asked.items()}
     except KafkaException as error:
         raise ApplyFailed(f"the broker did not describe its topics: {error.args[0].str()}") from error
     return {
         name: Existing(
             partitions=len(cluster[name].partitions),
             replication=min((len(p.replicas) for p in cluster[name].partitions.values()), default=0),
-            config={entry.name: str(entry.value) for entry in configs[name].values()},
+            config={entry.name: str(entry.value) for entry in configs.get(name, {}).values()},
         )
         for name in there
     }

@@ -123,7 +123,7 @@ def _publish(rows: Iterable[Row], *, as_json: bool) -> None:
     from notifystream.publishing import Publication, publish
 
     chosen = settings()
-    broker, records = kafka(chosen), codec(chosen)
+    broker = kafka(chosen)
 
     def acknowledged(row: GoodRow, notification: str) -> None:
         if as_json:
@@ -137,15 +137,18 @@ def _publish(rows: Iterable[Row], *, as_json: bool) -> None:
         else:
             sys.stdout.write(notification + "\n")
 
-    with Progress(
-        SpinnerColumn(),
-        TextColumn("sending"),
-        MofNCompleteColumn(),
-        TextColumn("acknowledged"),
-        TimeElapsedColumn(),
-        console=stderr,
-        transient=True,
-    ) as progress:
+    with (
+        contextlib.closing(codec(chosen)) as records,
+        Progress(
+            SpinnerColumn(),
+            TextColumn("sending"),
+            MofNCompleteColumn(),
+            TextColumn("acknowledged"),
+            TimeElapsedColumn(),
+            console=stderr,
+            transient=True,
+        ) as progress,
+    ):
         task = progress.add_task("send", total=None)
 
         def show(so_far: Publication) -> None:

@@ -1,5 +1,6 @@
 """`notifystream tail TOPIC`: decoded records as they come."""
 
+import contextlib
 import json
 import sys
 import time
@@ -59,23 +60,24 @@ def tail(
     except ValueError:
         fail(f"there is no topic {topic!r}; the topics are: {', '.join(Topic)}", WRONG_USE)
     chosen = settings()
-    broker, records = kafka(chosen), codec(chosen)
+    broker = kafka(chosen)
     if follow and maximum is None and stderr.is_terminal:
         stderr.print(f"[dim]{topic} from {escape(start)}; Ctrl-C ends[/]")
     shown = 0
     try:
-        for seen in read(broker, records, chosen_topic, position, follow=follow):
-            if seen is None or (key is not None and seen.key != key):
-                continue
-            line = _as_json(seen, show_numbers) if as_json else _as_text(seen, show_numbers)
-            if as_json:
-                sys.stdout.write(line + "\n")
-                sys.stdout.flush()
-            else:
-                stdout.print(line, soft_wrap=True)
-            shown += 1
-            if shown == maximum:
-                return
+        with contextlib.closing(codec(chosen)) as records:
+            for seen in read(broker, records, chosen_topic, position, follow=follow):
+                if seen is None or (key is not None and seen.key != key):
+                    continue
+                line = _as_json(seen, show_numbers) if as_json else _as_text(seen, show_numbers)
+                if as_json:
+                    sys.stdout.write(line + "\n")
+                    sys.stdout.flush()
+                else:
+                    stdout.print(line, soft_wrap=True)
+                shown += 1
+                if shown == maximum:
+                    return
     except (NoSuchTopic, BrokerSilent) as wrong:
         fail(str(wrong))
     except KeyboardInterrupt:

@@ -35,7 +35,7 @@ class Finding(msgspec.Struct, frozen=True):
 
 
 class Verdict(msgspec.Struct, frozen=True, kw_only=True):
-    """`requested` are events; what follows down to `open` is notifications by their outcome, except `accepted`:
+    """`requested` are events; what follows down to `open` is notifications by outcome, except `accepted`:
     notifications of which the ledger accepted a message. `api_calls` are creates the ledger saw."""
 
     requested: int
