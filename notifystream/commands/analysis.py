@@ -18,6 +18,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from notifystream.console import WRONG_USE, fail, require, settings, stdout
+from notifystream.report_table import report_table
 from sinks.analytics.reports import Report, ReportName
 
 if TYPE_CHECKING:
@@ -172,26 +173,7 @@ def _print(made: Report, as_json: bool, as_csv: bool, nothing: str) -> None:
     elif not made.rows:
         stdout.print(nothing)
     else:
-        stdout.print(_table(made))
-
-
-def _table(made: Report) -> Table:
-    table = Table(title=made.title or None, title_justify="left", header_style="bold")
-    for index, column in enumerate(made.columns):
-        numeric = all(isinstance(row[index], (int, float)) or row[index] is None for row in made.rows)
-        heading = column.replace("_percent", " %").replace("percent", "%").replace("_", " ")
-        table.add_column(
-            escape(heading if made.title else column), justify="right" if numeric else "left", overflow="fold"
-        )
-    for row in made.rows:
-        table.add_row(*map(_cell, row))
-    return table
-
-
-def _cell(value: object) -> str:
-    if value is None:
-        return "–"
-    return escape(f"{value:g}" if isinstance(value, float) else str(value))
+        stdout.print(report_table(made))
 
 
 def _story(story: "Timeline") -> dict[str, Any]:
