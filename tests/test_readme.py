@@ -1,0 +1,98 @@
+"""What the README tells a newcomer to type, typed."""
+
+import json
+import os
+import re
+import shlex
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from sandbox.carrier.ledger import fetch_ledger
+from schemas.identity import notification_id
+from tests.waiting import wait_until
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text()
+COMMAND = str(Path(sys.executable).parent / "notifystream")
+
+
+@pytest.fixture(scope="module")
+def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The folder of a running `notifystream sandbox`."""
+    folder = tmp_path_factory.mktemp("newcomer")
+    with (folder / "sandbox.log").open("w") as log:
+        process = subprocess.Popen([COMMAND, "sandbox"], cwd=folder, stdout=log, stderr=log)
+        try:
+            env_file = folder / ".notifystream" / "sandbox.env"
+            wait_until(lambda: env_file.exists() or process.poll() is not None, 120, "the sandbox to be up")
+            assert process.poll() is None, (folder / "sandbox.log").read_text()
+            yield folder
+        finally:
+            process.send_signal(signal.SIGINT)
+            assert process.wait(60) == 0
+
+
+def settings(sandbox: Path) -> dict[str, str]:
+    lines = (sandbox / ".notifystream" / "sandbox.env").read_text().splitlines()
+    pairs = (line.partition("=") for line in lines if line and not line.startswith("#"))
+    return {name: shlex.split(value)[0] if value else "" for name, _, value in pairs}
+
+
+def run(sandbox: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([COMMAND, *words], cwd=sandbox, capture_output=True, text=True, timeout=60)
+
+
+def story(sandbox: Path, key: str) -> dict[str, object]:
+    shown = run(sandbox, "show", "--tenant", "acme", "--key", key, "--json")
+    return json.loads(shown.stdout) if shown.returncode == 0 else {}
+
+
+def test_the_producer_in_the_readme_reaches_the_handset_and_show_tells_its_story(sandbox: Path) -> None:
+    (block,) = re.findall(r"```python\n(.*?)```", README, re.S)
+    (sandbox / "producer.py").write_text(block)
+    produced = subprocess.run(
+        [sys.executable, "producer.py"],
+        cwd=sandbox,
+        env=os.environ | settings(sandbox),
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert produced.returncode == 0, produced.stderr
+
+    told = wait_until(
+        lambda: (seen := story(sandbox, "booking-77")).get("final") and seen, 60, "a final state in `show`"
+    )
+    kinds = {moment["kind"] for moment in told["moments"]}
+    assert {"request", "command", "attempt", "status", "outcome"} <= kinds
+
+    ledger = fetch_ledger(settings(sandbox)["TWILIO_API_URL"])
+    mine = notification_id("acme", "booking-77")
+    assert [m.final_status for m in ledger.messages if mine in m.status_callback] == [told["state"]]
+
+
+def test_every_command_line_of_the_readme_works_while_the_sandbox_runs(sandbox: Path) -> None:
+    lines = re.findall(r"^\$ \.venv/bin/notifystream (.*)$", README, re.M)
+    assert len(lines) >= 6
+    for line in lines:
+        words = shlex.split(line)
+        if words[0] == "tail":
+            words += ["--max", "1"]
+        if "booking-77" in words:
+            continue  # the producer above
+        done = wait_until(
+            lambda words=words: (ended := run(sandbox, *words)).returncode == 0 and ended,
+            60,
+            f"`{line}` to succeed",
+        )
+        assert done.stdout.strip(), line
+
+
+def test_the_producer_in_the_readme_is_about_twenty_lines() -> None:
+    (block,) = re.findall(r"```python\n(.*?)```", README, re.S)
+    assert len(block.splitlines()) <= 27
