@@ -56,25 +56,33 @@ class Lanes:
         self._ids.add(waiting.command.command_id)
 
     def release(self, limit: int, now: float) -> list[Waiting]:
-        """At most `limit` commands whose turn has come, one sender after the other; their rate is spent."""
+        """At most `limit` commands whose turn has come, one sender after the other; their rate is spent.
+
+        The next call goes on with the sender after the last one: a small limit is shared like a large one.
+        """
         released: list[Waiting] = []
-        ready = [sender for sender in self._senders.values() if sender.first()]
+        ready = deque(name for name, sender in self._senders.items() if sender.first())
         while ready and len(released) < limit:
-            still: list[_Sender] = []
-            for sender in ready:
-                queue = sender.first()
-                if queue is None or len(released) >= limit:
-                    continue
-                cost = max(1, queue[0].command.segments)
-                if sender.bucket.ready_at(cost, now) > now:
-                    continue
-                sender.bucket = sender.bucket.take(cost, now)
-                waiting = queue.popleft()
-                self._ids.discard(waiting.command.command_id)
-                released.append(waiting)
-                still.append(sender)
-            ready = still
+            name = ready.popleft()
+            waiting = self._release_from(self._senders[name], now)
+            if waiting is None:
+                continue
+            released.append(waiting)
+            self._senders[name] = self._senders.pop(name)  # to the end: its next turn comes after the others
+            ready.append(name)
         return released
+
+    def _release_from(self, sender: _Sender, now: float) -> Waiting | None:
+        queue = sender.first()
+        if queue is None:
+            return None
+        cost = max(1, queue[0].command.segments)
+        if sender.bucket.ready_at(cost, now) > now:
+            return None
+        sender.bucket = sender.bucket.take(cost, now)
+        waiting = queue.popleft()
+        self._ids.discard(waiting.command.command_id)
+        return waiting
 
     def pause(self, sender: str, until: float) -> None:
         """The provider asked this sender to wait."""
