@@ -14,7 +14,8 @@ from schemas.vocabulary import CommandResult
 UNKNOWN_TEXT = ""
 """Digest of a text that only the provider knows, because it fills the template."""
 
-_OPEN = frozenset({CommandResult.STARTED, CommandResult.IN_DOUBT, CommandResult.HELD})
+_OPEN = {CommandResult.STARTED: 0, CommandResult.IN_DOUBT: 1, CommandResult.HELD: 2}
+"""States of an unknown fate, by how long it has been unknown: none goes back to an earlier one."""
 
 
 class Journal:
@@ -43,13 +44,18 @@ class Journal:
         return sid in self._claimed
 
     def record(self, entry: JournalEntry) -> None:
-        """Take an entry in. What was ended once stays ended: a late doubt does not reopen it."""
+        """Take an entry in. What was ended once stays ended: a late doubt does not reopen it.
+
+        The order of entries does not matter, so a copy that comes late changes nothing.
+        """
         if entry.sid is not None:
             self._claimed.add(entry.sid)
         if entry.command_id in self._ended:
             return
         if entry.state in _OPEN:
-            self._open[entry.command_id] = entry
+            known = self._open.get(entry.command_id)
+            if known is None or _OPEN[known.state] <= _OPEN[entry.state]:
+                self._open[entry.command_id] = entry
         else:
             self._open.pop(entry.command_id, None)
             self._ended.add(entry.command_id)
