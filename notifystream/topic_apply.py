@@ -86,7 +86,7 @@ def apply(
             _touch(admin, missing)
     else:
         missing = ()
-        plan = topic_plan.compare(wanted, existing_topics(admin, [topic.topic for topic in wanted]))
+        plan = topic_plan.compare(wanted, existing_topics(admin, [str(topic.topic) for topic in wanted]))
         if not dry_run:
             _create(admin, plan)
     return Applied(

@@ -34,7 +34,7 @@ class DemoFailed(Exception):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
     """The sandbox it runs against. `check` raises when one of its processes died; `disturb` is called in
-    every round of the waiting with the number of answered events, for tests that kill processes."""
+    every round with the number of final outcomes so far, for tests that kill processes."""
 
     kafka: Kafka
     registry_url: str
@@ -89,7 +89,7 @@ def _wait(plan: Plan, target: Target, watch: Watch, feed: Feed, display: Display
         feed.advance()
         watch.read(_READ_S)
         now = time.monotonic()
-        target.disturb(len(plan.events) - watch.open if feed.done else 0)
+        target.disturb(watch.final)
         if now - asked_at >= _PENDING_S:
             pending, asked_at = fetch_pending(target.carrier_url).total, now
         display.show(_progress(plan, watch, feed, pending, now - began))

@@ -179,3 +179,14 @@ def test_list_tells_each_topic_on_the_embedded_broker(
     rows = [json.loads(line) for line in ran.stdout.splitlines()]
     assert [row["topic"] for row in rows] == list(FILE.topics)
     assert all(row["on_broker"]["partitions"] == 4 for row in rows)
+
+
+@pytest.mark.broker
+def test_apply_finds_on_a_real_broker_what_it_made_there(
+    real_kafka: KafkaHandle, registry: str, tmp_path: Path
+) -> None:
+    env = {"KAFKA_BOOTSTRAP_SERVERS": real_kafka.bootstrap, "SCHEMA_REGISTRY_URL": registry}
+    for _ in range(2):
+        ran = run("topics", "apply", "--json", folder=tmp_path, env=env)
+        assert ran.code == 0, ran.stdout + ran.stderr
+    assert len(json.loads(ran.stdout)["unchanged"]) == len(Topic)
