@@ -13,12 +13,13 @@ import structlog
 from schemas.records import JournalEntry
 from schemas.vocabulary import CommandResult
 from sinks.outbound.journal import Journal
-from sinks.outbound.provider import LookupFailed, Provider
-from sinks.outbound.settle import settle
+from sinks.outbound.provider import FoundMessage, LookupFailed, Provider
+from sinks.outbound.settle import CLOCKS_DIFFER_MS, Settlement, settle
 
 log = structlog.get_logger(__name__)
 
-_PARALLEL = 4
+PARALLEL = 4
+"""Look-ups at the same time; each takes one of the provider's connections."""
 
 
 class Proof(NamedTuple):
@@ -52,7 +53,7 @@ class Doubts:
     def look_up(self, partition: int, journal: Journal, under_way: frozenset[str], now: int) -> None:
         """Start the look-ups that are due."""
         for entry in journal.open_entries():
-            if len(self._asking) >= _PARALLEL:
+            if len(self._asking) >= PARALLEL:
                 return
             place = (partition, entry.recipient)
             waits = entry.command_id in under_way or entry.state is CommandResult.HELD
@@ -64,8 +65,12 @@ class Doubts:
             self._asking[place] = task
             task.add_done_callback(partial(self._asked, place))
 
-    def _asked(self, place: tuple[int, str], _task: asyncio.Task[None]) -> None:
-        self._asking.pop(place, None)
+    def _asked(self, place: tuple[int, str], task: asyncio.Task[None]) -> None:
+        if self._asking.get(place) is task:
+            del self._asking[place]
+        if not task.cancelled() and (failure := task.exception()) is not None:
+            # Nothing was proved; it is asked again. The exception's text may hold what a person was written.
+            log.error("a look-up ended unforeseen", error=type(failure).__name__)
 
     def _due_at(self, entry: JournalEntry) -> int:
         first = entry.started_at + self._settle_after_ms
@@ -75,24 +80,23 @@ class Doubts:
     async def _ask(
         self, partition: int, journal: Journal, entry: JournalEntry, under_way: frozenset[str], now: int
     ) -> None:
-        doubts = [
-            each
-            for each in journal.open_entries()
-            if (each.sender, each.recipient, each.channel) == (entry.sender, entry.recipient, entry.channel)
-        ]
-        for each in doubts:
+        asked = _alike(journal, entry)
+        for each in asked:
             self._asked_at[each.command_id] = now
+        found: tuple[FoundMessage, ...] | None = None
         try:
+            earliest = min(each.started_at for each in asked)
             found = await self._provider.find(
-                entry.sender, entry.recipient, entry.channel, min(each.started_at for each in doubts)
+                entry.sender, entry.recipient, entry.channel, earliest - CLOCKS_DIFFER_MS
             )
         except LookupFailed as failed:
             log.warning("the provider could not be asked about a doubt", reason=str(failed))
-            found = None
-        settled = (
-            ()
-            if found is None
-            else settle(
+        doubts = _alike(journal, entry)
+        begun_meanwhile = {each.command_id for each in doubts} - {each.command_id for each in asked}
+        settled: tuple[Settlement, ...] = ()
+        # A call begun meanwhile may have made one of the messages: then the list proves nothing yet.
+        if found is not None and not begun_meanwhile:
+            settled = settle(
                 doubts,
                 found,
                 journal.claimed,
@@ -100,7 +104,6 @@ class Doubts:
                     each.command_id not in under_way and now >= each.started_at + self._settle_after_ms
                 ),
             )
-        )
         known = {proof.command_id for proof in settled}
         proofs = self._proofs.setdefault(partition, [])
         proofs += [Proof(p.command_id, p.result, p.sid, "by look-up at the provider") for p in settled]
@@ -108,8 +111,15 @@ class Doubts:
             Proof(each.command_id, CommandResult.HELD, None, "neither found nor proved absent")
             for each in doubts
             if each.command_id not in known
+            and each.command_id not in under_way
             and each.state is not CommandResult.HELD
             and now >= each.started_at + self._hold_after_ms
         ]
         for command_id in known:
             self._asked_at.pop(command_id, None)
+
+
+def _alike(journal: Journal, entry: JournalEntry) -> list[JournalEntry]:
+    """The open commands that a message like this one's may belong to."""
+    place = (entry.sender, entry.recipient, entry.channel)
+    return [each for each in journal.open_entries() if (each.sender, each.recipient, each.channel) == place]

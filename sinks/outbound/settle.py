@@ -2,7 +2,8 @@
 
 A message at the provider belongs to one command at most, and is recognised by sender, recipient, time and
 text. Twilio may have changed the text (smart encoding, a trial account's prefix), so absence is proved only
-when there is no unclaimed message at all to that person from that sender in that time.
+when there is no unclaimed message at all to that person from that sender in that time, taken wide enough for
+two clocks that differ.
 """
 
 from collections.abc import Callable, Sequence
@@ -13,7 +14,9 @@ from schemas.vocabulary import CommandResult
 from sinks.outbound.journal import UNKNOWN_TEXT
 from sinks.outbound.provider import FoundMessage
 
-_WHOLE_SECONDS_MS = 1000  # Twilio's times have no fraction
+CLOCKS_DIFFER_MS = 60_000
+"""What our clock may be ahead of the provider's. A message that seems older than its command by no more than
+this still stands against the proof of its absence."""
 
 
 class Settlement(NamedTuple):
@@ -31,11 +34,12 @@ def settle(
     """What the provider's list proves about the open commands of one sender to one person on one channel.
 
     `doubts` are all of them, `due` says which could no longer be under way when the list was made, and
-    `found` goes back to before the first was started. Nothing is returned where nothing is proved.
+    `found` goes back to CLOCKS_DIFFER_MS before the first was started. Nothing is returned where nothing is
+    proved.
     """
     if not doubts:
         return ()
-    earliest = min(entry.started_at for entry in doubts) - _WHOLE_SECONDS_MS
+    earliest = min(entry.started_at for entry in doubts) - CLOCKS_DIFFER_MS
     unclaimed = [m for m in found if m.created_at >= earliest and not claimed(m.sid)]
     if not unclaimed:
         return tuple(Settlement(e.command_id, CommandResult.ABSENT) for e in doubts if due(e))
