@@ -1,4 +1,4 @@
-"""Whose turn it is: urgent before normal before bulk, in the order of arrival, no sender waiting for another."""
+"""Whose turn it is: urgent before normal before bulk, in order of arrival, no sender waiting for another."""
 
 from __future__ import annotations
 
