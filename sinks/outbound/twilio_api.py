@@ -11,8 +11,7 @@ from collections.abc import Awaitable, Callable
 from datetime import datetime
 from typing import Any, TypeVar
 
-import aiohttp
-from twilio.base.exceptions import TwilioException, TwilioRestException
+from twilio.base.exceptions import TwilioRestException
 from twilio.rest import Client
 
 from schemas.identity import event_id, text_digest
@@ -54,20 +53,24 @@ class TwilioMessages:
             return _refusal(refused, call)
         except TooLate:
             return NotSent("not begun in time")
-        except (aiohttp.ClientError, TimeoutError, OSError, TwilioException, ValueError) as broken:
+        except Exception as broken:  # the network's, or whatever the SDK makes of a broken answer
             what = type(broken).__name__
             if call.may_be_written:
                 return Ambiguous(f"{what} after the request may have left", call.request_id)
             return NotSent(f"{what} before a connection was made")
-        if not message.sid:
-            return Ambiguous("an answer without a message", call.request_id)
-        return Accepted(str(message.sid), str(message.status), call.request_id)
+        if not str(message.sid).startswith(("SM", "MM")):
+            return Ambiguous("an answer without a message's SID", call.request_id)
+        return Accepted(message.sid, str(message.status), call.request_id)
 
     async def find(self, sender: str, recipient: str, channel: str, since: int) -> tuple[FoundMessage, ...]:
         # No DateSent filter: a message that waits in Twilio's queue has none yet. Newest come first.
         listed = await self._asked(
             lambda: self._client.messages.list_async(to=_address(recipient, channel), limit=_LOOKUP_LIMIT)
         )
+        if listed is None:
+            raise LookupFailed("HTTP 404 for the list of messages: is the account's SID right?")
+        if len(listed) >= _LOOKUP_LIMIT and all(_ms(m.date_created) >= since for m in listed):
+            raise LookupFailed(f"{_LOOKUP_LIMIT} messages to one person since then: the list may be cut")
         ours = (m for m in listed if sender in (m.messaging_service_sid, _bare(m.from_)))
         found = (
             FoundMessage(
@@ -81,12 +84,9 @@ class TwilioMessages:
         return tuple(message for message in found if message.created_at >= since - 1000)
 
     async def fetch(self, command: OutboundCommand) -> ProviderStatus | None:
-        try:
-            message = await self._asked(lambda: self._client.messages(command.sid).fetch_async())
-        except TwilioRestException as refused:
-            if refused.status == 404:
-                return None
-            raise LookupFailed(f"HTTP {refused.status}, code {refused.code}") from refused
+        message = await self._asked(lambda: self._client.messages(command.sid).fetch_async())
+        if message is None:
+            return None
         status, error = str(message.status), message.error_code
         return ProviderStatus(
             event_id=event_id("poll", str(message.sid), status, str(error)),
@@ -110,16 +110,18 @@ class TwilioMessages:
     async def close(self) -> None:
         await self._http.close()
 
-    async def _asked(self, question: Callable[[], Awaitable[T]]) -> T:
+    async def _asked(self, question: Callable[[], Awaitable[T]]) -> T | None:
+        """The answer, None for 404. Raises LookupFailed, which repeats nothing of what was said."""
         current_call.set(Call())
         try:
             return await question()
         except TwilioRestException as refused:
             if refused.status == 404:
-                raise
-            raise LookupFailed(f"HTTP {refused.status}, code {refused.code}") from refused
-        except (aiohttp.ClientError, TimeoutError, OSError, TwilioException, ValueError) as broken:
-            raise LookupFailed(type(broken).__name__) from broken
+                return None
+            failure = f"HTTP {refused.status}, code {refused.code}"
+        except Exception as broken:  # the network's, or whatever the SDK makes of a broken answer
+            failure = type(broken).__name__
+        raise LookupFailed(failure)
 
 
 def _refusal(refused: TwilioRestException, call: Call) -> SendAnswer:

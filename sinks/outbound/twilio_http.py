@@ -2,7 +2,8 @@
 
 The SDK's own async client has no time-outs by default and cannot say whether a failed request ever left the
 machine (facts, Twilio section 11). This one can: a `Call` notes when a connection was in hand, the moment
-from which bytes may have gone out, and refuses to go on when its time is over.
+from which bytes may have gone out, and refuses to go on when its time is over. No request lasts longer than
+the two time-outs together, however slowly its answer drips.
 """
 
 import time
@@ -33,11 +34,17 @@ class Call:
 current_call: ContextVar[Call] = ContextVar("current_call")
 
 
-async def _connected(_session: Any, context: Any, _params: Any) -> None:
-    call: Call = context.trace_request_ctx
-    if time.monotonic() > call.begin_before:
-        raise TooLate
-    call.may_be_written = True
+class _Connector(aiohttp.TCPConnector):
+    """Hands out a connection only to a call that may still begin."""
+
+    async def connect(self, *arguments: Any, **options: Any) -> aiohttp.connector.Connection:
+        connection = await super().connect(*arguments, **options)
+        call = current_call.get()
+        if time.monotonic() > call.begin_before:
+            connection.release()
+            raise TooLate
+        call.may_be_written = True
+        return connection
 
 
 class TwilioHttp(AsyncHttpClient):  # type: ignore[misc]
@@ -46,13 +53,14 @@ class TwilioHttp(AsyncHttpClient):  # type: ignore[misc]
     def __init__(self, api_url: str, connect_timeout_s: float, read_timeout_s: float, pool: int) -> None:
         super().__init__(None, True, None)
         self._base = urlsplit(api_url)
-        trace = aiohttp.TraceConfig()
-        trace.on_connection_create_end.append(_connected)
-        trace.on_connection_reuseconn.append(_connected)
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=pool, keepalive_timeout=30),
-            timeout=aiohttp.ClientTimeout(total=None, connect=connect_timeout_s, sock_read=read_timeout_s),
-            trace_configs=[trace],
+            connector=_Connector(limit=pool, keepalive_timeout=30),
+            timeout=aiohttp.ClientTimeout(
+                total=connect_timeout_s + read_timeout_s,
+                connect=connect_timeout_s,
+                sock_read=read_timeout_s,
+                ceil_threshold=float("inf"),  # else aiohttp rounds up to whole seconds
+            ),
         )
 
     async def request(
@@ -77,7 +85,6 @@ class TwilioHttp(AsyncHttpClient):  # type: ignore[misc]
             headers=dict(headers or {})
             | ({"Authorization": aiohttp.encode_basic_auth(*auth)} if auth else {}),
             allow_redirects=allow_redirects,
-            trace_request_ctx=call,
         ) as response:
             call.status = response.status
             call.request_id = response.headers.get("Twilio-Request-Id")
