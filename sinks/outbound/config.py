@@ -46,6 +46,9 @@ class OutboundConfig(msgspec.Struct, frozen=True, kw_only=True):
     instance: str = "0"
     session_timeout_s: float = 10.0
 
+    def __repr__(self) -> str:
+        return f"OutboundConfig({self.instance}, {self.kafka.bootstrap_servers}, {self.twilio!r})"
+
     def __post_init__(self) -> None:
         last_answer = self.call_window_s + self.twilio.connect_timeout_s + self.twilio.read_timeout_s
         if self.settle_after_s <= last_answer:
