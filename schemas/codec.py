@@ -144,7 +144,8 @@ class Codec:
             raise WireError(
                 "wrong-schema", f"schema {schema_id} is not an Avro record: {_said(broken)}"
             ) from broken
-        if parsed.get("type") != "record":
+        # A schema may also be a bare "string" or a union.
+        if not isinstance(parsed, dict) or parsed.get("type") != "record":
             raise WireError("wrong-schema", f"schema {schema_id} is not an Avro record")
         self._writers[schema_id] = parsed
         return parsed
