@@ -11,17 +11,16 @@ from collections.abc import Collection, Iterable, Mapping
 
 import msgspec
 
-from sandbox.carrier.ledger import Ledger, OptOut, SeenRequest, SimMessage
+from sandbox.carrier.ledger import Ledger, OptOut
 from sandbox.demo.callbacks import attempt_of
 from sandbox.demo.plan import Kind, Plan, Planned
+from sandbox.demo.truth import Attempts, truth
 from schemas.records import NotificationOutcome
 from schemas.vocabulary import NotificationState
 
 PROMISES = ("open", "double_sends", "lost", "wrong_state", "sent_after_opt_out")
 """The fields of a verdict that must be zero."""
 
-_GOOD = frozenset({"delivered", "read"})
-_NEVER_LEFT = frozenset({"failed", "canceled"})
 _UNSUBSCRIBED = 21610
 _TRIED = frozenset({Kind.NOTIFICATION, Kind.STOPPED})
 
@@ -106,27 +105,6 @@ def judge(
     )
 
 
-class _Attempts:
-    """What the ledger knows of one notification."""
-
-    def __init__(self) -> None:
-        self.requests: list[SeenRequest] = []
-        self.messages: list[SimMessage] = []
-        self.accepted_per_attempt: Counter[int] = Counter()
-        self.last_attempt = 0
-        self.last: list[SeenRequest] = []
-
-    def add(self, attempt: int, request: SeenRequest, message: SimMessage | None) -> None:
-        self.requests.append(request)
-        if message is not None:
-            self.messages.append(message)
-        self.accepted_per_attempt[attempt] += request.accepted
-        if attempt > self.last_attempt:
-            self.last_attempt, self.last = attempt, []
-        if attempt == self.last_attempt:
-            self.last.append(request)
-
-
 class _Case:
     def __init__(self, plan: Plan, outcomes: Mapping[str, NotificationOutcome], ledger: Ledger) -> None:
         self.findings: list[Finding] = []
@@ -137,7 +115,7 @@ class _Case:
         self._opt_outs: defaultdict[tuple[str, str], list[OptOut]] = defaultdict(list)
         for said in ledger.opt_outs:
             self._opt_outs[said.recipient, self._tenants.get(said.sender, "*")].append(said)
-        self.attempts: defaultdict[str, _Attempts] = defaultdict(_Attempts)
+        self.attempts: defaultdict[str, Attempts] = defaultdict(Attempts)
         for request in ledger.requests:
             reference = attempt_of(request.status_callback)
             if reference is None:
@@ -151,7 +129,7 @@ class _Case:
 
     def examine(self, identity: str, planned: Planned) -> None:
         outcome = self._outcomes.get(identity)
-        of = self.attempts.get(identity, _Attempts())
+        of = self.attempts.get(identity, Attempts())
         self._examine_sends(identity, planned, of)
         if outcome is None or not outcome.final:
             state = "no outcome" if outcome is None else outcome.state
@@ -162,7 +140,7 @@ class _Case:
                 state = "no outcome" if outcome is None else outcome.state
                 self.find("lost", identity, f"never asked of Twilio; the pipeline says {state}")
             elif outcome is not None and outcome.final:
-                allowed = _truth(of, excused=excused)
+                allowed = truth(of, excused=excused)
                 if outcome.state not in allowed:
                     said = " or ".join(sorted(allowed))
                     self.find(
@@ -184,7 +162,7 @@ class _Case:
                     "open", planned.notification_id or "?", "a repeat with other content was not refused"
                 )
 
-    def _examine_sends(self, identity: str, planned: Planned, of: _Attempts) -> None:
+    def _examine_sends(self, identity: str, planned: Planned, of: Attempts) -> None:
         reached = sum(self._reached[message.sid] > 0 for message in of.messages)
         shown_again = any(self._reached[message.sid] > 1 for message in of.messages)
         repeated = [attempt for attempt, count in of.accepted_per_attempt.items() if count > 1]
@@ -206,7 +184,7 @@ class _Case:
             if self._opted_out_at(planned, message.created_ms):
                 self.find("sent_after_opt_out", identity, f"{message.to} had said STOP before")
 
-    def _refuses(self, planned: Planned, of: _Attempts) -> bool:
+    def _refuses(self, planned: Planned, of: Attempts) -> bool:
         """Whether the ledger knows a reason not to send: the person said so, or Twilio did."""
         told = any(request.error_code == _UNSUBSCRIBED for request in of.requests)
         return told or self._opted_out_at(planned, 2**63)
@@ -221,23 +199,3 @@ class _Case:
         # Only what was said by then counts; the last word does.
         before = [word for word in said if word.at_ms <= at_ms]
         return bool(before) and max(before, key=lambda word: word.at_ms).opted_out
-
-
-def _truth(of: _Attempts, *, excused: bool) -> frozenset[NotificationState]:
-    """The states that agree with the ledger."""
-    ends = {message.final_status for message in of.messages}
-    if ends & _GOOD:
-        # `read` may be told or not; but nobody may claim it who was not told.
-        good = {NotificationState.DELIVERED}
-        return frozenset(good | {NotificationState.READ} if "read" in ends else good)
-    if excused and not of.messages:
-        return frozenset({NotificationState.SUPPRESSED})
-    by_sid = {message.sid: message for message in of.messages}
-    accepted = [by_sid[r.sid] for r in of.last if r.sid is not None and r.sid in by_sid]
-    end = accepted[-1].final_status if accepted else "failed"
-    if end == "undelivered":
-        state = NotificationState.UNDELIVERED
-    else:
-        state = NotificationState.FAILED if end in _NEVER_LEFT else NotificationState.UNCONFIRMED
-    # A STOP between two attempts ends the notification before the second.
-    return frozenset({state, NotificationState.SUPPRESSED} if excused else {state})

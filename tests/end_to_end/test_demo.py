@@ -81,9 +81,21 @@ def test_the_demo_keeps_every_promise_and_says_so_in_json(tmp_path: Path) -> Non
 
 
 def test_a_demo_that_runs_out_of_time_fails_and_says_what_is_open(tmp_path: Path) -> None:
-    ran = notifystream("demo", "--messages", "60", "--rate", "5", "--deadline", "3", folder=tmp_path)
+    ran = notifystream(
+        "demo",
+        "--messages",
+        "60",
+        "--rate",
+        "5",
+        "--deadline",
+        "3",
+        folder=tmp_path,
+        env={"TMPDIR": str(tmp_path)},
+    )
     assert ran.returncode == 1
     assert "open: " in ran.stdout
+    [kept] = tmp_path.glob("notifystream-demo-*/logs")
+    assert (kept / "streams.log").exists()
 
 
 def test_one_event_is_sent_shown_and_reported_from_another_terminal(sandbox: Path) -> None:
