@@ -1,11 +1,14 @@
 """When which notification wants to be woken.
 
 An index over the rows' `due_at`, rebuilt from them after a restart; the rows are the truth. A deadline that
-moved leaves its old entry behind: it is recognised when it comes due, and thrown away.
+moved leaves its old entry behind: it is recognised when it comes due, and thrown away, or earlier when such
+entries are more than half of all. So memory goes with the deadlines in force, not with how often they moved.
 """
 
 import heapq
 from typing import NamedTuple
+
+_SLACK = 64  # a heap as small as this is not worth tidying
 
 
 class Due(NamedTuple):
@@ -32,10 +35,12 @@ class Timers:
         else:
             self._current[partition, key] = due_at
             heapq.heappush(self._heap, Due(due_at, partition, key))
+        self._tidy()
 
     def drop(self, partition: int) -> None:
         """Forget a partition that belongs to another process now."""
         self._current = {place: due for place, due in self._current.items() if place[0] != partition}
+        self._tidy()
 
     def pop_due(self, now: int) -> list[Due]:
         """The deadlines that have come, each once."""
@@ -46,3 +51,9 @@ class Timers:
                 del self._current[entry.partition, entry.key]
                 due.append(entry)
         return due
+
+    def _tidy(self) -> None:
+        """Deadlines of days ahead move several times a minute: do not keep each until it comes."""
+        if len(self._heap) > 2 * len(self._current) + _SLACK:
+            self._heap = [Due(due_at, *place) for place, due_at in self._current.items()]
+            heapq.heapify(self._heap)
