@@ -2,7 +2,6 @@
 
 from typing import TYPE_CHECKING
 
-from rich import box
 from rich.markup import escape
 from rich.table import Table
 
@@ -10,15 +9,16 @@ if TYPE_CHECKING:
     from sinks.analytics.reports import Report
 
 _SHORT = {
-    "carrier_source": "from",
+    "country": "",
     "attempts": "tries",
     "delivered": "deliv.",
     "undelivered": "undel.",
-    "unconfirmed": "unconf.",
+    "unconfirmed": "silent",
     "not_sent": "unsent",
-    "segments": "segm.",
     "delivered_percent": "deliv. %",
 }
+_ONLY_IN_JSON_AND_CSV = frozenset({"carrier_source", "segments"})
+_NARROWEST_TEXT = 12
 
 
 def report_table(made: "Report") -> Table:
@@ -26,17 +26,25 @@ def report_table(made: "Report") -> Table:
 
     JSON and CSV keep every column under its own name.
     """
-    table = Table(title=made.title or None, title_justify="left", header_style="bold", box=box.SIMPLE_HEAD)
-    shown = [index for index, _ in enumerate(made.columns) if not (made.title and _all_zero(made, index))]
+    table = Table(
+        title=made.title or None, title_justify="left", header_style="bold", box=None, pad_edge=False
+    )
+    shown = [
+        index
+        for index, column in enumerate(made.columns)
+        if not (made.title and (column in _ONLY_IN_JSON_AND_CSV or _all_zero(made, index)))
+    ]
     for index in shown:
         column = made.columns[index]
         heading = _SHORT.get(column, column.replace("_percent", " %").replace("_", " "))
         numeric = all(isinstance(row[index], (int, float)) or row[index] is None for row in made.rows)
+        longest = max((len(_cell(row[index])) for row in made.rows), default=0)
         table.add_column(
             escape(heading if made.title else column),
             justify="right" if numeric else "left",
             overflow="fold",
             no_wrap=numeric,
+            min_width=None if numeric else min(longest, _NARROWEST_TEXT),
         )
     for row in made.rows:
         table.add_row(*(_cell(row[index]) for index in shown))

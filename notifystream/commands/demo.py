@@ -17,25 +17,15 @@ from rich.table import Table
 
 from notifystream import envfile
 from notifystream.console import WRONG_USE, ending_on_sigterm, fail, stderr, stdout
+from notifystream.report_table import report_table
 
 if TYPE_CHECKING:
     from sandbox.demo.plan import Plan
     from sandbox.demo.verdict import Verdict
     from sandbox.supervisor import Sandbox
-    from sinks.analytics.reports import Report
 
 _LANDING_S = 45.0
 _LISTED = 10
-_SHOWN = (
-    ("country", ""),
-    ("carrier", "carrier"),
-    ("attempts", "attempts"),
-    ("delivered", "delivered"),
-    ("undelivered", "undelivered"),
-    ("failed", "failed"),
-    ("unconfirmed", "silent"),
-    ("delivered_percent", "delivered %"),
-)
 
 
 def register(app: typer.Typer) -> None:
@@ -132,7 +122,7 @@ def _perform(
             json_file.write_bytes(_as_json(plan, done.verdict))
         display.step("waiting for ClickHouse")
         wait_for(box.env["CLICKHOUSE_URL"], done.versions, _LANDING_S, box.children.check)
-    stdout.print(_report_table(carriers(box.env["CLICKHOUSE_URL"])))
+    stdout.print(report_table(carriers(box.env["CLICKHOUSE_URL"])))
     stdout.print()
     _print_verdict(done.verdict)
     if keep:
@@ -177,18 +167,6 @@ def _folder() -> Iterator[Path]:
 def _as_json(plan: "Plan", verdict: "Verdict") -> bytes:
     fields = {"seed": plan.seed, **msgspec.to_builtins(verdict), "passed": verdict.passed}
     return msgspec.json.format(msgspec.json.encode(fields), indent=2) + b"\n"
-
-
-def _report_table(made: "Report") -> Table:
-    """The report in 80 columns: what does not fit in is in `notifystream report carriers`."""
-    title = f"{made.title}, from ClickHouse (notifystream report carriers)"
-    table = Table(title=title, title_justify="left", header_style="bold", box=None, pad_edge=False)
-    shown = [(made.columns.index(column), heading) for column, heading in _SHOWN if column in made.columns]
-    for _, heading in shown:
-        table.add_column(heading, justify="left" if heading in ("", "carrier") else "right", no_wrap=True)
-    for row in made.rows:
-        table.add_row(*("–" if row[index] is None else escape(str(row[index])) for index, _ in shown))
-    return table
 
 
 def _print_verdict(verdict: "Verdict") -> None:
