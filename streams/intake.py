@@ -19,6 +19,8 @@ from streams.templates import TemplateError, Templates, render
 
 MAX_BODY = 1600  # characters; Twilio refuses more with 21617 (facts, Twilio section 4)
 MAX_MEDIA = 10  # 21623
+MAX_REQUEST = 32_768  # bytes as JSON: request, row and outcome carry it on, and a broker takes 1 MB at most
+MAX_NAME = 255  # characters of tenant and of idempotency key
 
 
 W = TypeVar("W", Channel, Category, Priority)
@@ -33,7 +35,7 @@ class Refusal(Exception):
 
 
 class Unidentifiable(Exception):
-    """The request names no notification, so nobody can be told: a dead letter."""
+    """The request names no notification that could be told of, so nobody can be: a dead letter."""
 
 
 class IntakePolicy(msgspec.Struct, frozen=True):
@@ -52,16 +54,29 @@ def normalise(
 ) -> NotificationRequest:
     """The request as the pipeline carries it; with `refusal` set when it is invalid.
 
-    Raises Unidentifiable when tenant or idempotency key is missing.
+    One that is too large is refused and carried on as its identity alone. Raises Unidentifiable when tenant
+    or idempotency key is missing or longer than MAX_NAME.
     """
     if not request.tenant.strip() or not request.idempotency_key.strip():
         raise Unidentifiable("tenant and idempotency_key must not be empty: they identify the notification")
+    if len(request.tenant) > MAX_NAME or len(request.idempotency_key) > MAX_NAME:
+        raise Unidentifiable(f"tenant and idempotency_key must not be longer than {MAX_NAME} characters each")
     refused: Refusal | None = None
+    hashed = content_hash(request)
+    size = len(msgspec.json.encode(request))
+    if size > MAX_REQUEST:
+        request = NotifyRequest(
+            tenant=request.tenant, idempotency_key=request.idempotency_key, recipient="", channels=()
+        )
     number: PhoneNumber | None = None
     channels: tuple[Channel, ...] = ()
     content = Content(None, None, {})
     category, priority = Category.TRANSACTIONAL, Priority.NORMAL
     try:
+        if size > MAX_REQUEST:
+            raise Refusal(
+                "too-large", f"the request has {size} bytes as JSON; at most {MAX_REQUEST} can be taken"
+            )
         number = _number(request, policy)
         channels = tuple(dict.fromkeys(_word(Channel, "channel", name) for name in request.channels))
         category = _word(Category, "category", request.category)
@@ -79,7 +94,7 @@ def normalise(
         notification_id=notification_id(request.tenant, request.idempotency_key),
         tenant=request.tenant,
         idempotency_key=request.idempotency_key,
-        content_hash=content_hash(request),
+        content_hash=hashed,
         origin=origin,
         requested_at=requested_at,
         recipient=phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164) if number else "",
@@ -112,7 +127,7 @@ def content_hash(request: NotifyRequest) -> str:
 
 
 def _number(request: NotifyRequest, policy: IntakePolicy) -> PhoneNumber:
-    region = request.region or policy.default_region
+    region = (request.region or policy.default_region or "").strip().upper() or None
     try:
         number = phonenumbers.parse(request.recipient, region)
     except phonenumbers.NumberParseException as unparsable:
@@ -163,8 +178,16 @@ def _check_media(request: NotifyRequest) -> None:
             "too-many-media", f"{len(request.media_urls)} media_urls; at most {MAX_MEDIA} can be sent"
         )
     for url in request.media_urls:
-        if urlsplit(url).scheme not in ("http", "https"):
-            raise Refusal("bad-media-url", "every media_url must be a public http(s) URL")
+        if not _fetchable(url):
+            raise Refusal("bad-media-url", f"every media_url must be a public http(s) URL; not {url[:80]!r}")
+
+
+def _fetchable(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+    except ValueError:  # e.g. half an IPv6 address
+        return False
+    return parts.scheme in ("http", "https") and bool(parts.hostname)
 
 
 def _carrier(number: PhoneNumber | None) -> str:
