@@ -16,7 +16,6 @@ from faust.transport.drivers import aiokafka as driver
 from schemas.clients import Kafka
 from streams.outputs import Outputs
 
-
 _FETCH_WAIT_MS = 50
 
 

@@ -33,7 +33,7 @@ def outcome_of(row: NotificationRow) -> NotificationOutcome | None:
         requested_at=request.requested_at,
         updated_at=row.updated_at,
         duplicates=row.duplicates,
-        attempts=tuple(_summary(attempt) for attempt in row.attempts),
+        attempts=tuple(_summary(attempt, row) for attempt in row.attempts),
         metadata=request.metadata,
     )
 
@@ -81,14 +81,17 @@ def attempt_status(attempt: AttemptState) -> str:
     return attempt.result if attempt.result != "accepted" else folded.status or "accepted"
 
 
-def _summary(attempt: AttemptState) -> AttemptSummary:
+def _summary(attempt: AttemptState, row: NotificationRow) -> AttemptSummary:
     folded = fold(attempt.marks)
+    # The notification gave up waiting for its last attempt; a late report still shows through.
+    silent = row.state is NotificationState.UNCONFIRMED and attempt is row.attempts[-1]
+    status = attempt_status(attempt)
     return AttemptSummary(
         attempt=attempt.attempt,
         channel=attempt.channel,
         sender=attempt.sender,
         sid=attempt.sid,
-        status=attempt_status(attempt),
+        status="unconfirmed" if silent and status != "held" and not folded.ended else status,
         error_code=folded.error_code if folded.bad else attempt.error_code,
         error_class=attempt.error_class,
         segments=attempt.segments,
