@@ -19,6 +19,7 @@ from schemas.records import (
     ConsentChange,
     NotificationOutcome,
     NotificationRequest,
+    Origin,
     OutboundCommand,
     ProviderStatus,
     TimerTick,
@@ -44,7 +45,7 @@ Event = NotificationRequest | AdmissionVerdict | AttemptEvent | ProviderStatus |
 
 _RETRIED = frozenset({ErrorClass.TRANSIENT, ErrorClass.RATE})
 _NEXT_CHANNEL = frozenset({ErrorClass.TERMINAL, ErrorClass.BAD_NUMBER, ErrorClass.CHANNEL}) | _RETRIED
-_KEPT_REPEATS = 16
+_REACHED = frozenset({NotificationState.DELIVERED, NotificationState.READ})
 _NEVER = 2**53
 _NOT_ACCEPTED = "not-accepted"
 _PATIENCE = 5  # times as many tries when the provider never took one
@@ -71,6 +72,9 @@ class Decision(NamedTuple):
 def decide(row: NotificationRow | None, event: Event, at: int, policy: DeliveryPolicy) -> Decision:
     """What one event means for its notification: the new row and what has to be written."""
     before = row or NotificationRow()
+    if isinstance(event, TimerTick):
+        # The deadline has come, also where the broker's clock is behind the one that noticed it.
+        at = max(at, event.due_at)
     turn = _Turn(before, at, policy)
     match event:
         case NotificationRequest():
@@ -122,11 +126,7 @@ class _Turn:
         elif request.content_hash != first.content_hash:
             self._outcome(conflict_outcome(first, request, self.at))
         else:
-            origin = f"{request.origin.partition}:{request.origin.offset}"
-            if origin not in self.row.repeats:
-                self._set(
-                    repeats=(*self.row.repeats, origin)[-_KEPT_REPEATS:], duplicates=self.row.duplicates + 1
-                )
+            self._repeated(request.origin)
 
     def judged(self, verdict: AdmissionVerdict) -> None:
         attempt = self._attempt(verdict.attempt)
@@ -140,18 +140,23 @@ class _Turn:
 
     def answered(self, event: AttemptEvent) -> None:
         attempt = self._attempt(event.attempt)
-        if attempt is None or attempt.phase == "ended":
+        if attempt is None:
+            return
+        if event.result is CommandResult.IN_DOUBT and attempt.sid and not attempt.settled:
+            self._settle(attempt, attempt.sid)  # a callback came before the doubt, and may have ended it all
+            return
+        if attempt.phase == "ended":
             return
         match event.result:
             case CommandResult.ACCEPTED:
+                known = attempt
                 attempt = self._accept(attempt, event.sid, event.at)
                 if event.status in KNOWN:
                     attempt = self._mark(attempt, StatusMark(status=event.status, at=event.at))
-                self._progress(attempt)
+                if attempt != known:
+                    self._progress(attempt)
             case CommandResult.IN_DOUBT if attempt.phase == "commanded":
                 self._replace(attempt, phase="in_doubt")
-            case CommandResult.IN_DOUBT if attempt.sid and not attempt.settled:
-                self._settle(attempt, attempt.sid)
             case CommandResult.HELD if attempt.sid is None:
                 self._replace(attempt, phase="held", result="held")
                 self._close(
@@ -165,7 +170,9 @@ class _Turn:
             case CommandResult.REJECTED if attempt.sid is None:
                 error_class = classify(event.error_code)
                 self._end(attempt, result="rejected", error_code=event.error_code, error_class=error_class)
-                self._step(error_class, NotificationState.FAILED, error_class, event.detail, event.command_id)
+                if error_class is ErrorClass.OPT_OUT:
+                    self._opted_out(attempt, event.command_id)
+                self._step(error_class, NotificationState.FAILED, error_class, event.detail)
             case CommandResult.SUPPRESSED:
                 self._end(attempt, result="suppressed", error_class=ErrorClass.OPT_OUT)
                 self._close(NotificationState.SUPPRESSED, "opted-out", "the recipient has opted out")
@@ -183,6 +190,7 @@ class _Turn:
             return  # nothing of ours carries this attempt yet: a foreign or forged number of ours
         if attempt.sid is not None and attempt.sid != status.message_sid:
             return  # another message claims the same attempt: the first one stands
+        known = attempt
         doubted = attempt.phase in ("in_doubt", "held")
         if attempt.phase in ("commanded", "in_doubt", "held", "checking"):
             attempt = self._accept(attempt, status.message_sid, status.received_at)
@@ -195,7 +203,8 @@ class _Turn:
                 attempt,
                 StatusMark(status=status.status, at=status.received_at, error_code=status.error_code),
             )
-        self._progress(attempt)
+        if attempt != known:  # a copy is no news: it moves no deadline
+            self._progress(attempt)
 
     def woken(self, tick: TimerTick) -> None:
         if tick.due_at != self.row.due_at or self.row.state.final or self.row.request is None:
@@ -311,23 +320,25 @@ class _Turn:
         if self.row.request is None:
             return
         folded = [fold(each.marks) for each in self.row.attempts]
+        bad = fold(attempt.marks)
+        judged = bad.bad and attempt.phase != "ended"
+        if judged:
+            error_class = classify(bad.error_code)
+            self._end(attempt, result=attempt.result, error_code=bad.error_code, error_class=error_class)
+            if error_class is ErrorClass.OPT_OUT:
+                self._opted_out(attempt, attempt.sid or "")
         if any(each.status == "read" for each in folded):
             self._close(NotificationState.READ, None, None)
         elif any(each.good for each in folded):
             self._close(NotificationState.DELIVERED, None, None)
         elif attempt.attempt != len(self.row.attempts):
             return  # news of an attempt that was judged before
-        elif folded[-1].bad:
-            if attempt.phase != "ended":
-                error_class = classify(folded[-1].error_code)
-                code = folded[-1].error_code
-                self._end(attempt, result=attempt.result, error_code=code, error_class=error_class)
-                end = (
-                    NotificationState.UNDELIVERED
-                    if folded[-1].status == "undelivered"
-                    else NotificationState.FAILED
-                )
-                self._step(error_class, end, error_class, None, attempt.sid or "")
+        elif judged:
+            undelivered = bad.status == "undelivered"
+            end = NotificationState.UNDELIVERED if undelivered else NotificationState.FAILED
+            self._step(error_class, end, error_class, None)
+        elif bad.bad:
+            return  # judged before
         elif not self.row.state.final or self.row.state is NotificationState.UNCONFIRMED:
             sent = folded[-1].status == "sent"
             if self.row.state is not NotificationState.UNCONFIRMED or self.row.reason == "held":
@@ -342,20 +353,15 @@ class _Turn:
                     min(last, max(self.at, since) + self.policy.quiet_after_ms * 2**attempt.fetches), "quiet"
                 )
 
-    def _step(
-        self,
-        error_class: ErrorClass,
-        end: NotificationState,
-        reason: str,
-        detail: str | None,
-        evidence: str = "",
-    ) -> None:
+    def _step(self, error_class: ErrorClass, end: NotificationState, reason: str, detail: str | None) -> None:
         """After a bad end: again, another channel, or the end."""
         request = self._request()
-        if self.row.state.final:
+        if error_class is ErrorClass.OPT_OUT:
+            self._close(
+                NotificationState.SUPPRESSED, "opted-out", "the provider says the recipient has opted out"
+            )
+        elif self.row.state.final:
             self._close(end, reason, detail)  # too late for another try: its deadline has passed
-        elif error_class is ErrorClass.OPT_OUT:
-            self._opted_out(request, self.row.attempts[-1], evidence)
         elif error_class in _RETRIED and self.row.tries < self._tries_allowed(error_class, reason):
             wait = self.policy.retry_base_ms * 2 ** min(self.row.tries - 1, _LONGEST_BACK_OFF)
             self._set(state=NotificationState.SENDING)
@@ -371,7 +377,9 @@ class _Turn:
         untaken = error_class is ErrorClass.RATE or reason == _NOT_ACCEPTED
         return self.policy.max_attempts * (_PATIENCE if untaken else 1)
 
-    def _opted_out(self, request: NotificationRequest, attempt: AttemptState, evidence: str) -> None:
+    def _opted_out(self, attempt: AttemptState, evidence: str) -> None:
+        """Tell the ledger what the provider knows: whatever has become of this notification."""
+        request = self._request()
         change = ConsentChange(
             change_id=event_id("provider", command_id(request.notification_id, attempt.attempt)),
             tenant=request.tenant,
@@ -384,9 +392,6 @@ class _Turn:
             at=self.at,
         )
         self.effects.append(Emit(Topic.CONSENT_EVIDENCE, request.recipient, change))
-        self._close(
-            NotificationState.SUPPRESSED, "opted-out", "the provider says the recipient has opted out"
-        )
 
     # -- small parts ----------------------------------------------------------------------------------------
 
@@ -454,7 +459,22 @@ class _Turn:
         )
 
     def _close(self, state: NotificationState, reason: str | None, detail: str | None) -> None:
+        if state not in _REACHED and any(fold(each.marks).good for each in self.row.attempts):
+            return  # an earlier attempt has reached the person: what became of this one changes nothing
         self._set(state=state, reason=reason, detail=detail, due_at=None, wake="")
+
+    def _repeated(self, origin: Origin) -> None:
+        """Count a repeat once, however often it is read.
+
+        Repeats of one partition come in its order, so the last one counted tells which were.
+        """
+        counted = {int(p): int(o) for p, o in (seen.split(":") for seen in self.row.repeats)}
+        if origin.offset > counted.get(origin.partition, -1):
+            counted[origin.partition] = origin.offset
+            self._set(
+                repeats=tuple(f"{partition}:{offset}" for partition, offset in sorted(counted.items())),
+                duplicates=self.row.duplicates + 1,
+            )
 
     def _wake_at(self, due_at: int, wake: str) -> None:
         self._set(due_at=due_at, wake=wake)
