@@ -1,0 +1,148 @@
+"""Reading the lanes: which partitions are ours, how far they may be committed, and when to stop reading one.
+
+Guarantees: the first command of a partition is read only after its journal was, and a partition is given away
+only after `let_go` has finished with it. Leaves to others: what a command means, and the commit itself.
+"""
+
+import asyncio
+from collections.abc import Callable, Coroutine, Mapping
+from functools import partial
+from typing import Any, NamedTuple
+
+import structlog
+from confluent_kafka import Consumer, Message, TopicPartition
+
+from schemas.codec import Codec
+from schemas.records import JournalEntry
+from schemas.snapshot import read_partition
+from schemas.topics import Topic
+from schemas.vocabulary import Priority
+from sinks.outbound.config import GROUP, OutboundConfig
+from sinks.outbound.journal import Journal
+from sinks.outbound.offsets import Offsets
+
+log = structlog.get_logger(__name__)
+
+LANES = {Topic.commands(lane): lane for lane in Priority}
+_MAX_WAITING = 2_000
+_BATCH = 500
+
+
+class Progress(NamedTuple):
+    """What a transaction commits of the lanes, and as whom."""
+
+    places: list[TopicPartition]
+    group: object
+
+
+class Reader:
+    """Must be created on the running event loop. Its callbacks are called there, too."""
+
+    def __init__(
+        self,
+        config: OutboundConfig,
+        codec: Codec,
+        taken_over: Callable[[Mapping[int, Journal]], None],
+        let_go: Callable[[set[int]], Coroutine[Any, Any, None]],
+    ) -> None:
+        self._kafka = config.kafka
+        self._codec = codec
+        self._taken_over = taken_over
+        self._let_go = let_go
+        self._loop = asyncio.get_running_loop()
+        name = f"{GROUP}-{config.instance}"
+        self._consumer = Consumer(
+            config.kafka.consumer(name, GROUP)
+            | {"group.instance.id": name, "session.timeout.ms": int(config.session_timeout_s * 1000)}
+        )
+        self._owned: set[int] = set()
+        self._offsets: dict[tuple[str, int], Offsets] = {}
+        self._paused: set[tuple[str, int]] = set()
+        self._moved = False
+        self._failed = False
+
+    def start(self) -> None:
+        self._consumer.subscribe(list(LANES), on_assign=self._assigned, on_revoke=self._revoked)
+
+    async def read(self, wait_s: float) -> list[Message]:
+        """The next commands, waiting for the first no longer than this; each must be `done` some day."""
+        messages: list[Message] = []
+        for message in await asyncio.to_thread(partial(self._consumer.consume, _BATCH, wait_s)):
+            error = message.error()
+            if error is not None:
+                log.warning("consumer", error=error.str())
+                continue
+            self._place(str(message.topic()), message.partition() or 0).add(message.offset() or 0)
+            self._moved = True
+            messages.append(message)
+        return messages
+
+    def done(self, topic: str, partition: int, offset: int) -> None:
+        """This command need not be read again; committed with the next turn."""
+        offsets = self._offsets.get((topic, partition))
+        if offsets is not None:
+            offsets.done(offset)
+            self._moved = True
+
+    def has_moved(self) -> bool:
+        """Whether there is anything to commit since the last `progress`."""
+        return self._moved
+
+    def progress(self) -> Progress:
+        """What may be committed now."""
+        self._moved = False
+        places = [
+            TopicPartition(topic, partition, position)
+            for (topic, partition), offsets in self._offsets.items()
+            if (position := offsets.position()) is not None
+        ]
+        return Progress(places, self._consumer.consumer_group_metadata() if places else None)
+
+    def press_back(self) -> None:
+        """Stop reading a partition of a lane while enough of it is waiting; the others go on."""
+        full = {place for place, offsets in self._offsets.items() if len(offsets) >= _MAX_WAITING}
+        if full != self._paused:
+            self._consumer.pause([TopicPartition(*place) for place in full - self._paused])
+            self._consumer.resume([TopicPartition(*place) for place in self._paused - full])
+            self._paused = full
+
+    def fail(self) -> None:
+        """From now on give partitions away as they are: the next owner finds everything in the journal."""
+        self._failed = True
+
+    async def close(self) -> None:
+        await asyncio.to_thread(self._consumer.close)
+
+    def _place(self, topic: str, partition: int) -> Offsets:
+        return self._offsets.setdefault((topic, partition), Offsets())
+
+    # -- rebalance, in the consumer's thread ----------------------------------------------------------------
+
+    def _assigned(self, consumer: Consumer, places: list[TopicPartition]) -> None:
+        new = {place.partition for place in places} - self._owned
+        journals = {partition: self._read_journal(partition) for partition in sorted(new)}
+        asyncio.run_coroutine_threadsafe(self._take_over(journals), self._loop).result()
+
+    async def _take_over(self, journals: Mapping[int, Journal]) -> None:
+        self._owned |= journals.keys()
+        self._taken_over(journals)
+
+    def _read_journal(self, partition: int) -> Journal:
+        journal = Journal()
+        for entry in read_partition(self._kafka, "notifystream-journal", Topic.JOURNAL, partition):
+            if entry.value is not None:
+                journal.record(self._codec.decode(entry.value, JournalEntry))
+        log.info("journal read", partition=partition, commands=len(journal))
+        return journal
+
+    def _revoked(self, consumer: Consumer, places: list[TopicPartition]) -> None:
+        if not self._failed:
+            asyncio.run_coroutine_threadsafe(self._give_away(places), self._loop).result()
+
+    async def _give_away(self, places: list[TopicPartition]) -> None:
+        partitions = {place.partition for place in places}
+        await self._let_go(partitions)
+        for place in places:
+            self._offsets.pop((str(place.topic), place.partition), None)
+            self._paused.discard((str(place.topic), place.partition))
+        self._owned -= partitions
