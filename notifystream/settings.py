@@ -5,6 +5,8 @@ every command finds it by itself. Processors never import this module: each gets
 object.
 """
 
+from socket import gethostname
+
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -136,9 +138,9 @@ class Settings(BaseSettings):
     )
     metrics_host: str = Field("127.0.0.1", description="Address the metrics are served on.")
     worker_instance: str = Field(
-        "0",
+        default_factory=gethostname,
         description="Name of this process among its kind (streams, outbound): different for each, the same "
-        "after a restart, so that it takes its partitions back at once.",
+        "after a restart, so that it takes its partitions back at once. The host's name when not set.",
         examples=["notifystream-streams-2"],
     )
     session_timeout_s: float = Field(
