@@ -107,7 +107,6 @@ class _Turn:
                 self.row,
                 version=self.row.version + changed,
                 updated_at=max(self.at, before.updated_at),
-                due_at=None if self.row.state.final else self.row.due_at,
             )
             view = outcome_of(self.row)
             if changed and view is not None:
@@ -151,6 +150,7 @@ class _Turn:
             case CommandResult.ACCEPTED:
                 known = attempt
                 attempt = self._accept(attempt, event.sid, event.at)
+                attempt = self._replace(attempt, settled=True)  # whoever says so needs no evidence any more
                 if event.status in KNOWN:
                     attempt = self._mark(attempt, StatusMark(status=event.status, at=event.at))
                 if attempt != known:
@@ -192,7 +192,9 @@ class _Turn:
             return  # another message claims the same attempt: the first one stands
         known = attempt
         doubted = attempt.phase in ("in_doubt", "held")
-        if attempt.phase in ("commanded", "in_doubt", "held", "checking"):
+        # Absence was proved wrong before anything was sent instead: then nothing will be.
+        not_absent = attempt.result == "absent" and attempt.attempt == len(self.row.attempts)
+        if attempt.phase in ("commanded", "in_doubt", "held", "checking") or not_absent:
             attempt = self._accept(attempt, status.message_sid, status.received_at)
         elif attempt.sid is None:
             attempt = self._replace(attempt, sid=status.message_sid)
@@ -436,6 +438,8 @@ class _Turn:
             result="accepted",
             sid=attempt.sid or sid,
             accepted_at=min(at, attempt.accepted_at or at),
+            ended_at=None,
+            error_class=None,
         )
 
     def _mark(self, attempt: AttemptState, mark: StatusMark) -> AttemptState:
