@@ -355,6 +355,26 @@ def test_a_proof_of_absence_that_a_callback_contradicts_is_not_believed() -> Non
     assert story.attempt().phase == "accepted"
 
 
+def test_a_proof_of_absence_that_a_callback_contradicts_in_time_is_taken_back() -> None:
+    story = commanded()
+    story.feed(result(R.IN_DOUBT), result(R.ABSENT))
+    assert story.row.wake == "retry"
+    story.feed(callback("sent"))
+    assert (story.state, story.row.wake, story.attempt().phase) == (S.SENT, "quiet", "accepted")
+    assert story.outcomes()[-1].attempts[0].error_class is None
+    story.feed(result(R.ABSENT), callback("undelivered", error_code=30007, at=30))
+    assert (story.state, len(story.commands())) == (S.UNDELIVERED, 1)
+
+
+def test_news_of_an_attempt_thought_absent_does_not_disturb_the_one_after_it() -> None:
+    story = commanded()
+    story.feed(result(R.ABSENT))
+    assert next_attempt(story) == 2
+    due, wake = story.row.due_at, story.row.wake
+    story.feed(callback("sent", at=2_000))
+    assert (story.state, story.row.due_at, story.row.wake) == (S.SENDING, due, wake)
+
+
 def test_absence_is_tried_more_patiently_than_failure_and_not_for_ever() -> None:
     story = commanded(policy(max_attempts=2))
     story.feed(result(R.ABSENT))
@@ -393,6 +413,12 @@ def test_a_status_of_another_message_under_the_same_attempt_changes_nothing() ->
     story = accepted()
     assert story.feed(callback("delivered", message_sid="SMother")) == ()
     assert story.state is S.SENDING
+
+
+def test_the_message_first_heard_of_stands_when_the_answer_names_another() -> None:
+    story = commanded()
+    story.feed(callback("queued"), result(R.ACCEPTED, sid="SMother"))
+    assert story.attempt().sid == sid()
 
 
 @pytest.mark.parametrize("attempt", [0, 2, 99, -1])
@@ -616,6 +642,22 @@ def test_news_puts_the_question_off() -> None:
     assert story.row.due_at == T0 + 5_000 + POLICY.quiet_after_ms
 
 
+def test_a_copy_of_a_callback_does_not_put_the_question_off() -> None:
+    story = accepted()
+    story.feed(callback("sent", at=20))
+    row = story.row
+    assert story.feed(callback("sent", at=20), at=5_000) == ()
+    assert story.row == row
+
+
+def test_a_late_sent_after_unconfirmed_changes_nothing_as_nobody_waits_any_more() -> None:
+    story = accepted()
+    while not story.state.final:
+        story.tick()
+    story.feed(callback("sent", at=400_000))
+    assert (story.state, story.row.reason, story.row.due_at) == (S.UNCONFIRMED, "no-report", None)
+
+
 def test_what_the_provider_answers_goes_through_the_same_fold() -> None:
     story = accepted()
     story.tick()
@@ -765,6 +807,13 @@ def test_two_versions_in_a_row_always_differ_in_more_than_their_number() -> None
 def test_an_outcome_names_the_time_of_the_event_behind_it() -> None:
     story = accepted()
     story.feed(callback("delivered"), at=77)
+    assert story.outcomes()[-1].updated_at == T0 + 77
+
+
+def test_an_event_that_lagged_behind_does_not_set_the_outcomes_time_back() -> None:
+    story = accepted()
+    story.feed(callback("sent"), at=77)
+    story.feed(callback("delivered"), at=50)
     assert story.outcomes()[-1].updated_at == T0 + 77
 
 
