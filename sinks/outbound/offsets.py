@@ -4,12 +4,15 @@ from collections import deque
 
 
 class Offsets:
-    """The first offset that is not done yet, for one partition. Offsets come in growing order."""
+    """The first offset that is not done yet, for one partition. Offsets come in growing order.
 
-    def __init__(self) -> None:
+    `start` is what is committed already, and stays the position until something is read.
+    """
+
+    def __init__(self, start: int | None = None) -> None:
         self._waiting: deque[int] = deque()
         self._done: set[int] = set()
-        self._next: int | None = None
+        self._next = start
 
     def __len__(self) -> int:
         return len(self._waiting)
@@ -22,7 +25,7 @@ class Offsets:
         self._done.add(offset)
 
     def position(self) -> int | None:
-        """The offset to commit: everything below it is done. None when nothing was read."""
+        """The offset to commit: everything below it is done. None when nothing is known."""
         while self._waiting and self._waiting[0] in self._done:
             self._done.discard(self._waiting.popleft())
         return self._waiting[0] if self._waiting else self._next

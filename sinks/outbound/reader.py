@@ -1,16 +1,16 @@
 """Reading the lanes: which partitions are ours, how far they may be committed, and when to stop reading one.
 
-Guarantees: the first command of a partition is read only after its journal was, and a partition is given away
-only after `let_go` has finished with it. Leaves to others: what a command means, and the commit itself.
+Guarantees: the first command of a partition is read only after its journal was, a partition is given away
+only after `let_go` has finished with it, and nothing read before that comes out after it. Leaves to others:
+what a command means, and the commit itself.
 """
 
 import asyncio
 from collections.abc import Callable, Coroutine, Mapping
-from functools import partial
 from typing import Any, NamedTuple
 
 import structlog
-from confluent_kafka import Consumer, Message, TopicPartition
+from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
 
 from schemas.codec import Codec
 from schemas.records import JournalEntry
@@ -26,6 +26,7 @@ log = structlog.get_logger(__name__)
 LANES = {Topic.commands(lane): lane for lane in Priority}
 _MAX_WAITING = 2_000
 _BATCH = 500
+_TIMEOUT_S = 30.0
 
 
 class Progress(NamedTuple):
@@ -59,16 +60,23 @@ class Reader:
         self._offsets: dict[tuple[str, int], Offsets] = {}
         self._paused: set[tuple[str, int]] = set()
         self._moved = False
-        self._failed = False
+        self._rebalances = 0
+        self._group: object = None
+        self._gives_away = True
 
     def start(self) -> None:
         self._consumer.subscribe(list(LANES), on_assign=self._assigned, on_revoke=self._revoked)
 
     async def read(self, wait_s: float) -> list[Message]:
-        """The next commands, waiting for the first no longer than this; each must be `done` some day."""
+        """The next commands, waiting for the first no longer than this; each must be `done` some day.
+
+        Raises KafkaException when this consumer can never read again, as when another took its name.
+        """
         messages: list[Message] = []
-        for message in await asyncio.to_thread(partial(self._consumer.consume, _BATCH, wait_s)):
+        for message in await asyncio.to_thread(self._poll, wait_s):
             error = message.error()
+            if error is not None and error.fatal():
+                raise KafkaException(error)
             if error is not None:
                 log.warning("consumer", error=error.str())
                 continue
@@ -89,14 +97,18 @@ class Reader:
         return self._moved
 
     def progress(self) -> Progress:
-        """What may be committed now."""
+        """What may be committed now; never nothing while a partition is ours.
+
+        The broker compares the group's generation only with offsets at hand (KIP-447): a transaction without
+        any would be taken also from a process whose partitions another has taken over.
+        """
         self._moved = False
         places = [
             TopicPartition(topic, partition, position)
             for (topic, partition), offsets in self._offsets.items()
             if (position := offsets.position()) is not None
         ]
-        return Progress(places, self._consumer.consumer_group_metadata() if places else None)
+        return Progress(places, self._group)
 
     def press_back(self) -> None:
         """Stop reading a partition of a lane while enough of it is waiting; the others go on."""
@@ -106,24 +118,48 @@ class Reader:
             self._consumer.resume([TopicPartition(*place) for place in self._paused - full])
             self._paused = full
 
-    def fail(self) -> None:
-        """From now on give partitions away as they are: the next owner finds everything in the journal."""
-        self._failed = True
-
     async def close(self) -> None:
+        """Give the partitions away as they are: what is not committed, the journal tells the next owner."""
+        # Whoever asked the consumer anything from here on would wait for the close, and the close for them.
+        self._gives_away = False
         await asyncio.to_thread(self._consumer.close)
 
     def _place(self, topic: str, partition: int) -> Offsets:
         return self._offsets.setdefault((topic, partition), Offsets())
 
+    def _poll(self, wait_s: float) -> list[Message]:
+        """In the consumer's thread: a batch that no rebalance divides.
+
+        `consume` would hand out, after it, what it had taken from partitions that were given away in between.
+        """
+        messages: list[Message] = []
+        rebalances = self._rebalances
+        message = self._consumer.poll(wait_s)
+        while message is not None:
+            if rebalances != self._rebalances:
+                rebalances = self._rebalances
+                messages.clear()
+            messages.append(message)
+            message = self._consumer.poll(0) if len(messages) < _BATCH else None
+        return messages if rebalances == self._rebalances else []
+
     # -- rebalance, in the consumer's thread ----------------------------------------------------------------
 
     def _assigned(self, consumer: Consumer, places: list[TopicPartition]) -> None:
+        self._rebalances += 1
+        committed = consumer.committed(places, timeout=_TIMEOUT_S) if places else []
+        # Asked here and kept: it changes with the assignment only, and another thread that asked for it
+        # during a rebalance would wait for the rebalance, which waits for that thread's commit.
+        self._group = consumer.consumer_group_metadata()
         new = {place.partition for place in places} - self._owned
         journals = {partition: self._read_journal(partition) for partition in sorted(new)}
-        asyncio.run_coroutine_threadsafe(self._take_over(journals), self._loop).result()
+        asyncio.run_coroutine_threadsafe(self._take_over(journals, committed), self._loop).result()
 
-    async def _take_over(self, journals: Mapping[int, Journal]) -> None:
+    async def _take_over(self, journals: Mapping[int, Journal], committed: list[TopicPartition]) -> None:
+        for place in committed:
+            if place.error is not None:
+                raise KafkaException(place.error)
+            self._offsets[str(place.topic), place.partition] = Offsets(max(place.offset, 0))
         self._owned |= journals.keys()
         self._taken_over(journals)
 
@@ -136,13 +172,17 @@ class Reader:
         return journal
 
     def _revoked(self, consumer: Consumer, places: list[TopicPartition]) -> None:
-        if not self._failed:
+        self._rebalances += 1
+        if self._gives_away:
             asyncio.run_coroutine_threadsafe(self._give_away(places), self._loop).result()
+            # One that comes back must be read again.
+            paused = {(str(place.topic), place.partition) for place in places} & self._paused
+            consumer.resume([TopicPartition(*place) for place in paused])
+            self._paused -= paused
 
     async def _give_away(self, places: list[TopicPartition]) -> None:
         partitions = {place.partition for place in places}
         await self._let_go(partitions)
         for place in places:
             self._offsets.pop((str(place.topic), place.partition), None)
-            self._paused.discard((str(place.topic), place.partition))
         self._owned -= partitions
