@@ -58,8 +58,10 @@ class Calls:
         try:
             answer = await self._provider.send(command, url, begin_before)
         except Exception as unforeseen:  # a call that ends in no known way may have been carried out
-            log.exception("a call ended unforeseen", command_id=command.command_id)
-            answer = Ambiguous(f"unforeseen {type(unforeseen).__name__}")
+            # The exception's text is left out, as it may hold what a person was written.
+            error = type(unforeseen).__name__
+            log.error("a call ended unforeseen", command_id=command.command_id, error=error)
+            answer = Ambiguous(f"unforeseen {error}")
         finally:
             self._tasks.pop(command.command_id, None)
         latency_ms = int((time.monotonic() - began) * 1000)

@@ -28,7 +28,7 @@ class TwilioAccount(msgspec.Struct, frozen=True, kw_only=True):
 class OutboundConfig(msgspec.Struct, frozen=True, kw_only=True):
     """Rates are per sender, in segments per second; times in seconds.
 
-    `call_window_s`: a call that has not begun this long after its journal entry was committed is not made at
+    `call_window_s`: a call that has not begun this long after its journal entry was made is not made at
     all. `settle_after_s`: from then on absence at the provider proves that a command was not carried out.
     """
 

@@ -42,6 +42,9 @@ class Fetches:
                 status = await self._provider.fetch(waiting.command)
             except LookupFailed as failed:
                 log.warning("a message could not be fetched", reason=str(failed))
+            except Exception as unforeseen:  # nothing behind it may wait for ever
+                error = type(unforeseen).__name__
+                log.error("a fetch ended unforeseen", command_id=waiting.command.command_id, error=error)
             else:
                 if status is not None:
                     self._books.status(status)

@@ -69,9 +69,6 @@ class Worker:
                 await self._commit_turn(self._release())
                 self._reader.press_back()
             await self._finish()
-        except BaseException:
-            self._reader.fail()
-            raise
         finally:
             self._calls.cancel()
             self._fetches.cancel()
@@ -118,7 +115,9 @@ class Worker:
         for partition, journal in self._books.journals.items():
             for proof in self._doubts.proofs(partition):
                 entry = journal.open_entry(proof.command_id)
-                if entry is not None and proof.command_id not in self._calls:
+                # Since the look-up a callback may have shown whose the message is.
+                taken = proof.sid is not None and journal.claimed(proof.sid)
+                if entry is not None and not taken and proof.command_id not in self._calls:
                     self._books.close(partition, entry, proof.result, proof.sid, proof.detail)
             self._doubts.look_up(partition, journal, self._calls.under_way(), now_ms())
 
@@ -132,6 +131,9 @@ class Worker:
         if released:
             await self._consent.catch_up()
         now = now_ms()
+        # From here, not from the commit's end: whoever finds the entry waits from its time on for proof, also
+        # when this process stood still in between.
+        begin_before = time.monotonic() + self._config.call_window_s
         to_call: list[tuple[Waiting, JournalEntry]] = []
         for waiting in released:
             command, entry = waiting.command, started(waiting.command, now)
@@ -149,7 +151,6 @@ class Worker:
             return
         turn, progress = self._books.take_turn(), self._reader.progress()
         await asyncio.to_thread(self._transactions.commit, turn, progress.places, progress.group)
-        begin_before = time.monotonic() + self._config.call_window_s
         for waiting, entry in to_call:
             self._calls.begin(waiting, entry, begin_before)
 
