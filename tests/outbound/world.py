@@ -109,13 +109,13 @@ class World:
 
 @contextmanager
 def connected(bootstrap: str, registry: str) -> Iterator[World]:
-    producer = Producer(Kafka(bootstrap_servers=bootstrap).producer("tests", linger_ms=1))
+    producer = Producer(Kafka(bootstrap_servers=bootstrap).producer("tests", linger_ms=1) | {"log_level": 0})
     codec = Codec(registry)
     with TopicReader(bootstrap, registry) as reader:
         try:
             yield World(bootstrap, registry, codec, producer, reader)
         finally:
-            producer.flush(10)
+            producer.close()
             codec.close()
 
 
