@@ -29,7 +29,7 @@ class Write(NamedTuple):
     topic: str
     key: bytes
     value: bytes | None
-    partition: int
+    partition: int = -1
 
 
 class OutputsFailed(Exception):
@@ -102,6 +102,10 @@ class Outputs:
     def fail(self, why: BaseException) -> None:
         """Make sure that nothing written so far is ever committed."""
         self._failure = self._failure or why
+
+    def close(self) -> None:
+        """Let go of the broker. What was not flushed is aborted."""
+        self._producer.close()
 
     def _produce(self, write: Write) -> None:
         if not self._open:

@@ -30,12 +30,17 @@ from schemas.topics import Topic
 from streams import delivery, recipients
 from streams.effects import Emit
 from streams.intake import IntakePolicy, Unidentifiable, normalise
-from streams.outputs import Outputs
+from streams.outputs import Outputs, Write
 from streams.state import NotificationRow, RecipientRow
 from streams.table import NotRecovered, Table
 from streams.timers import Timers
 
 log = structlog.get_logger(__name__)
+
+# A dead letter is larger than what it holds, and must itself be small enough for the broker (1 MB): one that
+# is not would end the process each time it is read.
+MAX_KEPT = 768_000
+MAX_KEPT_KEY = 32_000
 
 
 class Incoming(NamedTuple):
@@ -56,12 +61,25 @@ class Writer:
         self.codec = codec
         self.outputs = outputs
 
+    def encode(self, effects: tuple[Emit, ...]) -> tuple[Write, ...]:
+        """The effects as they will be written. Apart from `write`, so that one that cannot be encoded is
+        found before anything of its decision is written."""
+        return tuple(
+            Write(effect.topic, effect.key.encode(), self.codec.encode(effect.topic, effect.record))
+            for effect in effects
+        )
+
+    def write(self, writes: tuple[Write, ...]) -> None:
+        for write in writes:
+            self.outputs.write(*write)
+
     def emit(self, effects: tuple[Emit, ...]) -> None:
-        for effect in effects:
-            value = self.codec.encode(effect.topic, effect.record)
-            self.outputs.write(effect.topic, effect.key.encode(), value)
+        self.write(self.encode(effects))
 
     def bury(self, stage: str, incoming: Incoming, reason: str, detail: str) -> None:
+        whole = len(incoming.value or b"")
+        if whole > MAX_KEPT:
+            detail = f"{detail} [the first {MAX_KEPT} of {whole} bytes are kept here]"
         letter = DeadLetter(
             stage=stage,
             reason=reason,
@@ -69,8 +87,8 @@ class Writer:
             topic=incoming.topic,
             partition=incoming.partition,
             offset=incoming.offset,
-            key=incoming.key,
-            value=incoming.value,
+            key=incoming.key[:MAX_KEPT_KEY],
+            value=incoming.value and incoming.value[:MAX_KEPT],
             at=incoming.at,
         )
         log.warning(
@@ -127,8 +145,8 @@ class Intake(Processor):
         request = self._writer.codec.decode(incoming.value, NotifyRequest)
         origin = Origin(topic=incoming.topic, partition=incoming.partition, offset=incoming.offset)
         normalised = normalise(request, origin, incoming.at, self._policy)
-        effects = (Emit(Topic.REQUESTS, normalised.notification_id, normalised),)
-        return lambda: self._writer.emit(effects)
+        writes = self._writer.encode((Emit(Topic.REQUESTS, normalised.notification_id, normalised),))
+        return lambda: self._writer.write(writes)
 
 
 class Delivery(Processor):
@@ -158,12 +176,15 @@ class Delivery(Processor):
         row_key = key.encode()
         before = self.table.get(incoming.partition, row_key)
         after, effects = delivery.decide(before, event, incoming.at, self._policy)  # type: ignore[arg-type]
+        changed = after != (before or NotificationRow())
+        change = self.table.change(incoming.partition, row_key, after) if changed else None
+        writes = self._writer.encode(effects)
 
         def carry_out() -> None:
-            if after != (before or NotificationRow()):
-                self.table.put(incoming.partition, row_key, after, self._writer.outputs)
+            if change is not None:
+                self.table.put(change, self._writer.outputs)
                 self.timers.set(incoming.partition, row_key, after.due_at)
-            self._writer.emit(effects)
+            self._writer.write(writes)
 
         return carry_out
 
@@ -203,11 +224,14 @@ class Recipients(Processor):
         row_key = event.recipient.encode()  # type: ignore[attr-defined]
         before = self.table.get(incoming.partition, row_key)
         after, effects = recipients.decide(before, event, incoming.at)  # type: ignore[arg-type]
+        changed = after != (before or RecipientRow())
+        change = self.table.change(incoming.partition, row_key, after) if changed else None
+        writes = self._writer.encode(effects)
 
         def carry_out() -> None:
-            if after != (before or RecipientRow()):
-                self.table.put(incoming.partition, row_key, after, self._writer.outputs)
-            self._writer.emit(effects)
+            if change is not None:
+                self.table.put(change, self._writer.outputs)
+            self._writer.write(writes)
 
         return carry_out
 

@@ -6,7 +6,7 @@ Replaces Faust's Table: that one's recovery waits for ever behind transaction ma
 through the producer that loses sends (see `outputs`).
 """
 
-from typing import Generic, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 import msgspec
 
@@ -20,6 +20,15 @@ R = TypeVar("R", bound=msgspec.Struct)
 
 class NotRecovered(Exception):
     """A partition was used before its rows were there."""
+
+
+class Change(NamedTuple, Generic[R]):
+    """One row of one partition, and its bytes for the changelog."""
+
+    partition: int
+    key: bytes
+    row: R
+    value: bytes
 
 
 class Table(Generic[R]):
@@ -54,9 +63,14 @@ class Table(Generic[R]):
     def get(self, partition: int, key: bytes) -> R | None:
         return self._rows(partition).get(key)
 
-    def put(self, partition: int, key: bytes, row: R, outputs: Outputs) -> None:
-        outputs.write(self._changelog, key, self._codec.encode(self._changelog, row), partition)
-        self._rows(partition)[key] = row
+    def change(self, partition: int, key: bytes, row: R) -> Change[R]:
+        """A row as it will be put. Raises what the codec raises, and NotRecovered."""
+        self._rows(partition)
+        return Change(partition, key, row, self._codec.encode(self._changelog, row))
+
+    def put(self, change: Change[R], outputs: Outputs) -> None:
+        outputs.write(self._changelog, change.key, change.value, change.partition)
+        self._rows(change.partition)[change.key] = change.row
 
     def _rows(self, partition: int) -> dict[bytes, R]:
         try:

@@ -6,6 +6,7 @@ partition's rows are there, and nothing after the partition was taken away.
 
 import asyncio
 import logging
+import sys
 import time
 from collections.abc import AsyncIterator, Callable
 from typing import Any
@@ -176,5 +177,12 @@ def run(config: StreamsConfig, on_ready: Callable[[str], None]) -> None:
     asyncio.set_event_loop(loop)
     worker = Worker(config, on_ready)
     loop.run_until_complete(worker.start())
-    runner = faust.Worker(worker.engine, loop=loop, loglevel="WARN", redirect_stdouts=False, quiet=True)
+    runner = faust.Worker(
+        worker.engine,
+        loop=loop,
+        loglevel="WARN",
+        redirect_stdouts=False,
+        quiet=True,
+        stdout=sys.stderr,  # Faust's spinner writes cursor codes, and stdout is read by programs
+    )
     runner.execute_from_commandline()
