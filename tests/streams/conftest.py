@@ -1,4 +1,4 @@
-"""The worlds of these tests: one around a running worker for each kind of broker, and bare ones."""
+"""The worlds of these tests, on each kind of broker: one around a running worker, and a bare one."""
 
 from __future__ import annotations
 
@@ -41,11 +41,4 @@ def working(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
 def quiet(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     """A world in which nobody works but the test."""
     with MAKERS[request.param](tmp_path_factory.mktemp(f"quiet-{request.param}")) as around:
-        yield around
-
-
-@pytest.fixture(scope="module")
-def real(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    """A real broker in which nobody works but the test; for tests marked `broker`."""
-    with world.on_a_real_broker(tmp_path_factory.mktemp("real")) as around:
         yield around
