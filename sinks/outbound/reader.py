@@ -10,7 +10,7 @@ from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, NamedTuple
 
 import structlog
-from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from schemas.codec import Codec
 from schemas.records import JournalEntry
@@ -75,7 +75,8 @@ class Reader:
         messages: list[Message] = []
         for message in await asyncio.to_thread(self._poll, wait_s):
             error = message.error()
-            if error is not None and error.fatal():
+            # A fatal error read from the consumer says so by its code only (tested).
+            if error is not None and (error.fatal() or error.code() == KafkaError._FATAL):
                 raise KafkaException(error)
             if error is not None:
                 log.warning("consumer", error=error.str())
