@@ -154,3 +154,19 @@ def test_partitions_that_move_between_processes_lose_nothing_and_repeat_nothing(
         counts = hold_against_the_ledger(commands, told, simulator)
         assert counts.accepted == len(commands)
         assert len(simulator.requests()) == len(commands)
+
+
+def test_a_second_process_of_the_same_name_ends_the_first(
+    world: World, worst: Simulator, tmp_path: Path
+) -> None:
+    """Even one with nothing to do, whose transactions nobody would refuse."""
+
+    def both() -> None:
+        with (
+            outbound(world, worst.url, tmp_path / "first") as first,
+            outbound(world, worst.url, tmp_path / "second"),
+        ):
+            wait_until(lambda: not runs(first.pid), 30, "the first to end")
+
+    with pytest.raises(ServerFailedError, match="exit code 1"):
+        both()

@@ -55,3 +55,12 @@ def test_its_length_is_what_is_not_yet_passed() -> None:
     offsets.done(5)
     offsets.position()
     assert len(offsets) == 1
+
+
+def test_what_is_committed_already_stays_the_position_until_something_is_read() -> None:
+    offsets = Offsets(7)
+    assert offsets.position() == 7
+    offsets.add(9)
+    assert offsets.position() == 9
+    offsets.done(9)
+    assert offsets.position() == 10
