@@ -17,6 +17,7 @@ import structlog
 from schemas.codec import Codec
 from schemas.topics import Topic
 from streams.config import APP_ID, StreamsConfig
+from streams.ending import end_within
 from streams.engine import Engine, create_engine
 from streams.outputs import Outputs
 from streams.processors import Delivery, Incoming, Intake, Processor, Recipients, Writer
@@ -28,6 +29,7 @@ log = structlog.get_logger(__name__)
 
 _COMMIT_PAUSE_S = 0.01
 _TIMER_PAUSE_S = 0.1
+_SHUTDOWN_S = 20.0
 _BACKLOG = 20_000
 
 
@@ -177,6 +179,7 @@ def run(config: StreamsConfig, on_ready: Callable[[str], None]) -> None:
     asyncio.set_event_loop(loop)
     worker = Worker(config, on_ready)
     loop.run_until_complete(worker.start())
+    end_within(_SHUTDOWN_S, lambda: worker.engine.should_stop)
     runner = faust.Worker(
         worker.engine,
         loop=loop,
