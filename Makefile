@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.requirements.sha256
 
-.PHONY: help setup demo sandbox test check kafka lock clean
+.PHONY: help setup demo sandbox test chaos check kafka lock clean
 
 help: ## the targets, one line each
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | sed -E 's/:.*## /\t/' | expand -t 16
@@ -27,7 +27,10 @@ sandbox: setup ## the same servers and services, staying up until Ctrl-C
 	$(BIN)/notifystream sandbox
 
 test: setup ## the tests; those on a real Kafka are skipped, and say so, without Java and Maven
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -m "not chaos"
+
+chaos: setup ## the crash tests on a real Kafka: kill -9 and standstills against the simulator's ledger
+	$(BIN)/python -m pytest -m chaos
 
 check: setup ## ruff and strict mypy
 	$(BIN)/ruff check .

@@ -22,9 +22,12 @@ KILLS = 4
 RECORDS = 3_000
 
 
-@pytest.fixture(params=["embedded", pytest.param("real", marks=pytest.mark.broker)])
-def around(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[World]:
-    with world(tmp_path, real_broker=request.param == "real") as servers:
+pytestmark = [pytest.mark.broker, pytest.mark.chaos]
+
+
+@pytest.fixture
+def around(tmp_path: Path) -> Iterator[World]:
+    with world(tmp_path, real_broker=True) as servers:
         yield servers
 
 
@@ -49,7 +52,7 @@ def test_after_kill_9_at_random_moments_every_table_equals_a_recomputation(
                 try:
                     if life < KILLS:
                         # Somewhere in the middle of a batch: the moment is drawn in rows landed.
-                        enough = _landed(around) + chance.randrange(1, RECORDS // (KILLS + 2))
+                        enough = _landed(around) + chance.randrange(1, RECORDS // (KILLS * 3))
                         wait_until(lambda: _landed(around) >= enough, WAIT_S, f"{enough} rows to land")  # noqa: B023
                         killed_at.append(_landed(around))
                     else:

@@ -27,7 +27,7 @@ from tests.outbound.world import World, on_a_real_broker, outbound
 from tests.servers import ServerFailedError
 from tests.waiting import wait_until
 
-pytestmark = [pytest.mark.broker, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.broker, pytest.mark.chaos, pytest.mark.timeout(180)]
 SENDERS = [f"+1500555010{number}" for number in range(6)]
 KILLS = 4
 PACE = ("--rate", "12", "--burst", "4")
