@@ -23,7 +23,7 @@ from tests.streams.outside import Asked, Outside
 from tests.streams.world import PARTITIONS, Place, World, on_a_real_broker, streams
 from tests.waiting import wait_until
 
-pytestmark = [pytest.mark.broker, pytest.mark.timeout(280)]
+pytestmark = [pytest.mark.broker, pytest.mark.chaos, pytest.mark.timeout(280)]
 
 NOTIFICATIONS = 400
 KILLS = 6
