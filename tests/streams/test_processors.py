@@ -1,0 +1,152 @@
+"""From one record's bytes to what is written, without a broker: what a failure leaves behind."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from schemas.clients import Kafka
+from schemas.codec import Codec
+from schemas.errors import RegistryUnavailable
+from schemas.records import DeadLetter, NotifyRequest, Record
+from schemas.topics import Topic
+from streams import delivery
+from streams.intake import IntakePolicy
+from streams.outputs import Outputs, Write
+from streams.processors import Delivery, Incoming, Intake, Writer
+from streams.state import NotificationRow
+from streams.table import NotRecovered, Table
+from streams.timers import Timers
+from tests.servers import running
+from tests.streams.builders import NID, POLICY, T0, request, requested
+
+
+class Recorder:
+    """Outputs that only remember."""
+
+    def __init__(self) -> None:
+        self.writes: list[Write] = []
+
+    def write(self, topic: str, key: bytes, value: bytes | None, partition: int = -1) -> None:
+        self.writes.append(Write(topic, key, value, partition))
+
+    @property
+    def topics(self) -> list[str]:
+        return [write.topic for write in self.writes]
+
+
+@pytest.fixture
+def recorder() -> Recorder:
+    return Recorder()
+
+
+def processor(codec: Codec, recorder: Recorder) -> Delivery:
+    """Delivery on partition 0, with no rows yet."""
+    kafka = Kafka(bootstrap_servers="nowhere:1")
+    table = Table(kafka, Topic.NOTIFICATIONS_CHANGELOG, NotificationRow, codec)
+    made = Delivery(Writer(codec, cast(Outputs, recorder)), table, Timers(), POLICY)
+    made.adopt(0, {})
+    return made
+
+
+def incoming(codec: Codec, topic: Topic, record: Record, partition: int = 0) -> Incoming:
+    return Incoming(topic, partition, 7, b"k", codec.encode(topic, record), T0)
+
+
+def buried(codec: Codec, recorder: Recorder) -> DeadLetter:
+    (write,) = [each for each in recorder.writes if each.topic == Topic.DEAD_LETTERS]
+    return codec.decode(write.value, DeadLetter)
+
+
+def test_row_and_effects_of_a_decision_are_written_together_and_the_deadline_is_set(
+    codec: Codec, recorder: Recorder
+) -> None:
+    made = processor(codec, recorder)
+    made.handle(incoming(codec, Topic.REQUESTS, request()))
+    assert recorder.topics == [Topic.NOTIFICATIONS_CHANGELOG, Topic.CHECKS, Topic.OUTCOMES]
+    row = made.table.get(0, NID.encode())
+    assert row is not None
+    assert len(made.timers) == 1
+    assert row.due_at == T0 + POLICY.admission_again_ms
+
+
+def test_the_changelog_is_written_to_the_partition_of_the_event(codec: Codec, recorder: Recorder) -> None:
+    made = processor(codec, recorder)
+    made.adopt(3, {})
+    made.handle(incoming(codec, Topic.REQUESTS, request(), partition=3))
+    first = recorder.writes[0]
+    assert (first.topic, first.partition) == (Topic.NOTIFICATIONS_CHANGELOG, 3)
+
+
+def test_a_deadline_that_has_come_is_written_as_a_tick_once(codec: Codec, recorder: Recorder) -> None:
+    made = processor(codec, recorder)
+    made.adopt(0, {NID.encode(): requested().row})
+    assert (made.fire(T0), made.fire(T0 + 10_000), made.fire(T0 + 20_000)) == (0, 1, 0)
+    assert recorder.topics == [Topic.TIMERS]
+
+
+def test_a_decision_that_fails_is_put_aside_and_leaves_nothing_else_behind(
+    codec: Codec, recorder: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_: Any) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(delivery, "decide", fails)
+    made = processor(codec, recorder)
+    made.handle(incoming(codec, Topic.REQUESTS, request()))
+    letter = buried(codec, recorder)
+    assert (letter.reason, letter.offset, letter.topic) == ("processor-error", 7, Topic.REQUESTS)
+    assert recorder.topics == [Topic.DEAD_LETTERS]
+    assert made.table.get(0, NID.encode()) is None
+
+
+def test_a_decision_that_cannot_be_encoded_is_put_aside_and_leaves_nothing_else_behind(
+    codec: Codec, recorder: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    decide = delivery.decide
+
+    def too_large(*arguments: Any) -> delivery.Decision:
+        row, effects = decide(*arguments)
+        return delivery.Decision(row, (*effects, effects[0]._replace(record=request(send_at=2**80))))
+
+    monkeypatch.setattr(delivery, "decide", too_large)
+    made = processor(codec, recorder)
+    made.handle(incoming(codec, Topic.REQUESTS, request()))
+    assert buried(codec, recorder).reason == "processor-error"
+    assert recorder.topics == [Topic.DEAD_LETTERS]
+    assert made.table.get(0, NID.encode()) is None
+    assert len(made.timers) == 0
+
+
+def test_a_registry_that_is_away_is_not_put_on_the_record(tmp_path: Path, recorder: Recorder) -> None:
+    with running("sandbox.registry", log=tmp_path / "log") as server:
+        writer, reader = Codec(server.address, timeout_s=2), Codec(server.address, timeout_s=2)
+        event = incoming(writer, Topic.REQUESTS, request())
+    try:
+        with pytest.raises(RegistryUnavailable):
+            processor(reader, recorder).handle(event)
+    finally:
+        writer.close()
+        reader.close()
+    assert recorder.writes == []
+
+
+def test_a_partition_whose_rows_are_not_there_is_not_put_on_the_record(
+    codec: Codec, recorder: Recorder
+) -> None:
+    with pytest.raises(NotRecovered):
+        processor(codec, recorder).handle(incoming(codec, Topic.REQUESTS, request(), partition=2))
+    assert recorder.writes == []
+
+
+def test_the_same_request_at_the_same_place_is_normalised_to_the_same_bytes(
+    codec: Codec, recorder: Recorder
+) -> None:
+    asked = NotifyRequest(tenant="acme", idempotency_key="k", recipient="+4915123456789", body="x")
+    intake = Intake(Writer(codec, cast(Outputs, recorder)), IntakePolicy())
+    for _ in range(2):
+        intake.handle(incoming(codec, Topic.NOTIFY_REQUESTED, asked))
+    first, second = recorder.writes
+    assert first == second
