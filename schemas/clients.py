@@ -21,6 +21,10 @@ class Kafka(msgspec.Struct, frozen=True, kw_only=True):
     sasl_password: str | None = None
     ssl_ca_location: str | None = None
 
+    def __repr__(self) -> str:
+        """Without user and password: a configuration may end up in a log."""
+        return f"Kafka({self.bootstrap_servers}, {self.security_protocol})"
+
     def client(self, client_id: str) -> Config:
         config: Config = {
             "bootstrap.servers": self.bootstrap_servers,

@@ -57,3 +57,8 @@ class OutboundConfig(msgspec.Struct, frozen=True, kw_only=True):
                 f"{last_answer:g} s after it was journaled (call window + connect + read time-outs): "
                 "raise it, or lower these"
             )
+        if self.hold_after_s < 2 * self.settle_after_s:
+            raise UnsafeSettings(
+                f"HOLD_AFTER_S is {self.hold_after_s:g}, less than twice SETTLE_AFTER_S "
+                f"({self.settle_after_s:g}): a doubt would be held before it was looked into again; raise it"
+            )
