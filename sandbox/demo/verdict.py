@@ -174,6 +174,10 @@ class _Case:
             if of.messages:
                 self.find("wrong_state", identity, f"{planned.kind.value} was sent")
             return
+        for request in of.requests:
+            # Twilio refused it, so nobody was reached; but the pipeline must not have asked.
+            if request.error_code == _UNSUBSCRIBED and self._opted_out_at(planned, request.at_ms):
+                self.find("sent_after_opt_out", identity, "asked of Twilio after STOP, and refused there")
         assert planned.request is not None
         digest = hashlib.sha256((planned.text or "").encode()).hexdigest()
         for message in of.messages:

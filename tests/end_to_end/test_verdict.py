@@ -231,6 +231,12 @@ def test_a_message_to_somebody_who_stopped_before_is_found() -> None:
     assert promises(verdict) == {"sent_after_opt_out": 1}
 
 
+def test_twilio_refusing_what_should_not_have_been_asked_is_found() -> None:
+    seen = ledger((created(sid=None, error_code=21610),), opt_outs=(stopped(at_ms=50),))
+    verdict = judged(seen, outcome(NotificationState.SUPPRESSED), events=(planned(Kind.STOPPED),))
+    assert promises(verdict) == {"sent_after_opt_out": 1}
+
+
 def test_a_stop_to_one_sender_counts_for_all_senders_of_its_tenant_and_no_other() -> None:
     for sender, found in (("+14155550111", {"sent_after_opt_out": 1}), ("+14155550120", {})):
         seen = ledger((created(),), (message("delivered"),), ("SM1",), (stopped(50, sender),))
