@@ -16,7 +16,7 @@ from starlette.routing import Route
 
 from ingress.callback_url import INBOUND_PATH, STATUS_PATH
 from ingress.config import IngressConfig
-from ingress.journal import Journal
+from ingress.encoding import Encoder
 from ingress.metrics import CONTENT_TYPE, Metrics
 from ingress.publisher import Publisher
 from ingress.readiness import ReadinessCheck
@@ -31,7 +31,7 @@ def create_app(config: IngressConfig) -> Starlette:
     """The application for one event loop and one run of its lifespan."""
     metrics = Metrics()
     publisher = Publisher(config.kafka, ack_timeout_s=config.ack_timeout_s)
-    journal = Journal(Codec(config.schema_registry_url, timeout_s=REGISTRY_TIMEOUT_S), publisher)
+    journal = Encoder(Codec(config.schema_registry_url, timeout_s=REGISTRY_TIMEOUT_S), publisher)
     readiness = ReadinessCheck(publisher, journal, config.schema_registry_url)
     webhooks = Webhooks(Reader(config), config.sender_tenants, journal, metrics)
 

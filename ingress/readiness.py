@@ -12,8 +12,8 @@ import msgspec
 from confluent_kafka.schema_registry import SchemaRegistryClient
 from confluent_kafka.schema_registry.error import SchemaRegistryError
 
+from ingress.encoding import RECORDS, Encoder
 from ingress.errors import BrokerAway
-from ingress.journal import RECORDS, Journal
 from ingress.publisher import Publisher
 
 CHECK_TIMEOUT_S = 2.0
@@ -32,7 +32,7 @@ class ReadinessCheck:
 
     __slots__ = ("_checked_at", "_journal", "_last", "_one_at_a_time", "_publisher", "_registry")
 
-    def __init__(self, publisher: Publisher, journal: Journal, schema_registry_url: str) -> None:
+    def __init__(self, publisher: Publisher, journal: Encoder, schema_registry_url: str) -> None:
         self._publisher = publisher
         self._journal = journal
         self._registry = SchemaRegistryClient(

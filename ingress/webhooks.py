@@ -16,8 +16,8 @@ from starlette.responses import PlainTextResponse, Response
 
 from ingress import events
 from ingress.callback_url import attempt_of
+from ingress.encoding import Encoder
 from ingress.errors import NotAcknowledged
-from ingress.journal import Journal
 from ingress.metrics import Metrics, Result, Webhook
 from ingress.reading import Reader, Verified
 from ingress.refusals import Reason, Refusal
@@ -47,7 +47,7 @@ class Webhooks:
     )
 
     def __init__(
-        self, reader: Reader, sender_tenants: dict[str, str], journal: Journal, metrics: Metrics
+        self, reader: Reader, sender_tenants: dict[str, str], journal: Encoder, metrics: Metrics
     ) -> None:
         self._reader = reader
         self._sender_tenants = sender_tenants

@@ -18,7 +18,7 @@ from schemas.errors import RegistryUnavailable
 from schemas.records import InboundMessage, ProviderStatus
 from schemas.topics import Topic
 
-log = structlog.get_logger("ingress.journal")
+log = structlog.get_logger("ingress.encoding")
 
 RECORDS: dict[Topic, type[ProviderStatus] | type[InboundMessage]] = {
     Topic.STATUS: ProviderStatus,
@@ -28,7 +28,7 @@ FIRST_PAUSE_S = 0.1
 LONGEST_PAUSE_S = 2.0
 
 
-class Journal:
+class Encoder:
     """Where accepted webhooks go. `start`, then `write`; `close` ends the attempts to register."""
 
     __slots__ = ("_closing", "_codec", "_publisher", "_registered", "_thread", "_why_not")
