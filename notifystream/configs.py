@@ -4,6 +4,7 @@ Guarantees: a missing setting ends the command with its name, purpose and an exa
 a value the service refuses ends it with what the service says. Secrets are revealed here and nowhere else.
 """
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from notifystream.connections import kafka
@@ -20,23 +21,30 @@ if TYPE_CHECKING:
 def ingress(chosen: Settings) -> "IngressConfig":
     from ingress.config import IngressConfig
     from ingress.errors import ConfigError
+    from ingress.forwarded import TrustedProxies
 
     broker = kafka(chosen)
-    registry, account, token, public = require(
-        chosen, "schema_registry_url", "twilio_account_sid", "twilio_auth_token", "public_base_url"
-    )
-    following = chosen.twilio_auth_token_next
-    tokens = (token, following.get_secret_value()) if following is not None else (token,)
+    # With an accounts file all accounts may be in there.
+    own = () if chosen.twilio_accounts_file else ("twilio_account_sid", "twilio_auth_token")
+    registry, public, *_ = require(chosen, "schema_registry_url", "public_base_url", *own)
     try:
         return IngressConfig(
             kafka=broker,
             schema_registry_url=registry,
             public_base_url=public,
-            tokens={account: tokens},
+            tokens=_tokens(chosen),
+            accounts_file=_path(chosen.twilio_accounts_file),
+            trusted_proxies=TrustedProxies.parse(chosen.ingress_trusted_proxies),
             sender_tenants=chosen.sender_tenants,
+            answers_file=_path(chosen.ingress_answers_file),
             ack_timeout_s=chosen.ingress_ack_timeout_s,
+            journal_dir=Path(chosen.ingress_journal_dir),
+            journal_max_mb=chosen.ingress_journal_max_mb,
+            workers=chosen.ingress_workers,
             host=chosen.ingress_host,
             port=chosen.ingress_port,
+            metrics_host=chosen.metrics_host,
+            metrics_port=chosen.metrics_port,
             local=chosen.ingress_local,
         )
     except ConfigError as wrong:
@@ -131,6 +139,22 @@ def analytics(chosen: Settings) -> "AnalyticsConfig":
         )
     except ValueError as wrong:
         fail(str(wrong), WRONG_USE)
+
+
+def _tokens(chosen: Settings) -> dict[str, tuple[str, ...]]:
+    """The tokens of the account in the settings: none, one, or two during a rotation."""
+    account, token, following = (
+        chosen.twilio_account_sid,
+        chosen.twilio_auth_token,
+        chosen.twilio_auth_token_next,
+    )
+    if not account or token is None:
+        return {}
+    return {account: tuple(given.get_secret_value() for given in (token, following) if given is not None)}
+
+
+def _path(text: str | None) -> Path | None:
+    return Path(text) if text else None
 
 
 def _ms(seconds: float) -> int:

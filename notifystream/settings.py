@@ -61,6 +61,12 @@ class Settings(BaseSettings):
         description="Default sender: E.164, short code or Messaging Service (MG…).",
         examples=["+14155550100"],
     )
+    twilio_accounts_file: str | None = Field(
+        None,
+        description="YAML: more accounts whose webhooks are taken, each with its SID, tokens, tenant and "
+        "public URL; read again when it changes.",
+        examples=["accounts.yaml"],
+    )
     public_base_url: str | None = Field(
         None,
         description="How Twilio reaches the ingress: scheme, host, port.",
@@ -76,7 +82,25 @@ class Settings(BaseSettings):
     ingress_host: str = Field("127.0.0.1", description="Address the ingress listens on.")
     ingress_port: int = Field(8080, description="Port the ingress listens on.", ge=0, le=65535)
     ingress_ack_timeout_s: float = Field(
-        5.0, description="Seconds to wait for the broker before answering 503.", gt=0, le=14
+        2.0, description="Seconds to wait for the broker before a webhook goes to the journal.", gt=0, le=5
+    )
+    ingress_workers: int = Field(1, description="Processes that take webhooks in.", ge=1, le=64)
+    ingress_journal_dir: str = Field(
+        ".notifystream/ingress",
+        description="Directory for what is accepted while the broker is away: on a disk that outlives a "
+        "restart.",
+    )
+    ingress_journal_max_mb: int = Field(
+        1024, description="Megabytes the journal may hold; beyond, webhooks are answered 503.", ge=1
+    )
+    ingress_answers_file: str | None = Field(
+        None, description="YAML: what inbound messages are answered.", examples=["answers.yaml"]
+    )
+    ingress_trusted_proxies: str = Field(
+        "",
+        description="Proxies whose X-Forwarded-* and Forwarded headers count: addresses or networks, with "
+        "commas between; none when empty.",
+        examples=["10.0.0.5,10.1.0.0/16"],
     )
     ingress_local: bool = Field(
         False, description="Allow an http:// PUBLIC_BASE_URL (a machine nobody else reaches)."

@@ -63,7 +63,7 @@ def test_a_public_url_twilio_cannot_call_is_refused(url: str) -> None:
         config(public_base_url=url)
 
 
-@pytest.mark.parametrize("seconds", [0.0, -1.0, 15.0, float("nan")])
+@pytest.mark.parametrize("seconds", [0.0, -1.0, 5.1, float("nan")])
 def test_a_deadline_twilio_would_not_wait_for_is_refused(seconds: float) -> None:
     with pytest.raises(ConfigError, match="INGRESS_ACK_TIMEOUT_S"):
         config(ack_timeout_s=seconds)
