@@ -20,7 +20,7 @@ from typing import Any, TypeAlias
 import msgspec
 
 from schemas.records import NotifyRequest
-from schemas.vocabulary import Category, Channel, Priority
+from schemas.vocabulary import SENDABLE_CHANNELS, Category, Priority
 
 _ALIASES = {"key": "idempotency_key", "to": "recipient"}
 _FIELDS = frozenset(NotifyRequest.__struct_fields__)
@@ -155,7 +155,7 @@ def moment(text: str) -> int:
 
 
 def _check_words(request: NotifyRequest) -> None:
-    known_channels = [channel.value for channel in Channel]
+    known_channels = [channel.value for channel in SENDABLE_CHANNELS]
     for channel in request.channels:
         if channel not in known_channels:
             raise BadEvent(f"channel {channel!r} is unknown; known are {', '.join(known_channels)}")

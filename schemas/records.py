@@ -135,8 +135,69 @@ class InboundMessage(Record, frozen=True, kw_only=True):
     body: str
     media: tuple[Media, ...] = ()
     opt_out_type: str | None = None
+    button_payload: str | None = None
+    replied_to: str | None = None
     received_at: int
     parameters: dict[str, str] = {}
+
+
+class KeywordMatched(Record, frozen=True, kw_only=True):
+    """A person wrote one of the configured keywords to one of our senders."""
+
+    event_id: str
+    provider: str
+    account_sid: str
+    message_sid: str
+    tenant: str
+    recipient: str
+    sender: str
+    channel: Channel
+    keyword: str
+    argument: str | None = None
+    received_at: int
+
+
+class CallStatus(Record, frozen=True, kw_only=True):
+    """One status of one voice call as the provider told it, with the provider's own time and number."""
+
+    event_id: str
+    provider: str
+    account_sid: str
+    call_sid: str
+    parent_call_sid: str | None = None
+    notification_id: str | None = None
+    attempt: int | None = None
+    status: str
+    direction: str | None = None
+    recipient: str | None = None
+    sender: str | None = None
+    sequence_number: int | None = None
+    happened_at: int | None = None
+    source: str | None = None
+    duration_s: int | None = None
+    billed_minutes: int | None = None
+    sip_response_code: int | None = None
+    answered_by: str | None = None
+    error_code: int | None = None
+    received_at: int
+    parameters: dict[str, str] = {}
+
+
+class PlatformEvent(Record, frozen=True, kw_only=True):
+    """One CloudEvent of the provider's event stream; `data` is JSON, as it came."""
+
+    event_id: str
+    provider: str
+    account_sid: str
+    id: str
+    type: str
+    source: str
+    dataschema: str | None = None
+    subject_sid: str | None = None
+    happened_at: int | None = None
+    received_at: int
+    data: str
+    attributes: dict[str, str] = {}
 
 
 class AdmissionCheck(Record, frozen=True, kw_only=True):

@@ -5,6 +5,7 @@ noticed here but where the notification's row lives.
 """
 
 import hashlib
+from collections.abc import Iterable
 from typing import NamedTuple, TypeVar
 from urllib.parse import urlsplit
 
@@ -14,7 +15,7 @@ from phonenumbers import PhoneNumber, carrier
 
 from schemas.identity import notification_id
 from schemas.records import NotificationRequest, NotifyRequest, Origin
-from schemas.vocabulary import Category, Channel, Priority
+from schemas.vocabulary import SENDABLE_CHANNELS, Category, Channel, Priority
 from streams.templates import TemplateError, Templates, render
 
 MAX_BODY = 1600  # characters; Twilio refuses more with 21617 (facts, Twilio section 4)
@@ -78,7 +79,9 @@ def normalise(
                 "too-large", f"the request has {size} bytes as JSON; at most {MAX_REQUEST} can be taken"
             )
         number = _number(request, policy)
-        channels = tuple(dict.fromkeys(_word(Channel, "channel", name) for name in request.channels))
+        channels = tuple(
+            dict.fromkeys(_word(SENDABLE_CHANNELS, "channel", name) for name in request.channels)
+        )
         category = _word(Category, "category", request.category)
         priority = _word(Priority, "priority", request.priority)
         if not channels:
@@ -143,13 +146,13 @@ def _number(request: NotifyRequest, policy: IntakePolicy) -> PhoneNumber:
     return number
 
 
-def _word(vocabulary: type[W], field: str, word: str) -> W:
-    try:
-        return vocabulary(word)
-    except ValueError:
-        raise Refusal(
-            f"unknown-{field}", f"{field} {word[:40]!r} is not known; use one of {', '.join(vocabulary)}"
-        ) from None
+def _word(vocabulary: Iterable[W], field: str, word: str) -> W:
+    for known in vocabulary:
+        if known == word:
+            return known
+    raise Refusal(
+        f"unknown-{field}", f"{field} {word[:40]!r} is not known; use one of {', '.join(vocabulary)}"
+    )
 
 
 def _content(request: NotifyRequest, policy: IntakePolicy) -> Content:
