@@ -1,8 +1,8 @@
 """Forwarded headers: under which public address was this request made, as a trusted proxy tells it?
 
 Guarantees: from a peer that is not configured as a proxy nothing counts, whatever its headers say; anything
-odd, ambiguous or unsafe (plain http, unless local) is ignored as a whole, and then the configured public URL
-is what counts. Pure; never raises on anything a client sends.
+odd, ambiguous or unsafe is ignored as a whole, and then the configured public URL is what counts. Pure; never
+raises on anything a client sends.
 Leaves to others: the signature, which is checked over the address found here.
 
 A proxy must overwrite or remove what its client sent: X-Forwarded-Proto, -Host, -Port and Forwarded alike.
@@ -13,9 +13,11 @@ says that it was written for (`for=`) another trusted proxy, the next one to its
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
 from ingress.errors import ConfigError
+from ingress.signature import base_forms
 
 # ASGI: name in lower case, value, in the order of the request.
 Headers = Iterable[tuple[bytes, bytes]]
@@ -84,16 +86,14 @@ class Origin:
     host: str | None = None
     port: int | None = None
 
-    def base(self, configured: str, local: bool) -> str | None:
+    def base(self, configured: str) -> str:
         """The public base URL that follows: the configured one with what was said in place of its parts.
 
-        None when it would be without TLS, unless `local`. The path prefix stays the configured one.
+        The path prefix stays the configured one.
         """
         scheme_before, _, rest = configured.partition("://")
         authority, slash, prefix = rest.partition("/")
         scheme = self.scheme or scheme_before
-        if scheme == "http" and not local:
-            return None
         host, port = _parted(authority.rpartition("@")[2])
         # A port belongs to a host: the configured one's does not follow another host.
         port = self.port if self.port is not None else (port if self.host is None else None)
@@ -101,11 +101,19 @@ class Origin:
         return f"{scheme}://{self.host or host}{shown}{slash}{prefix}"
 
 
-def forwarded_origin(proxies: TrustedProxies, peer: str | None, headers: Headers) -> Origin | None:
+@lru_cache(maxsize=1024)
+def forwarded_forms(origin: Origin, configured: str) -> tuple[bytes, ...]:
+    """The forms in which Twilio may have signed the base URL that a proxy told (`signature.base_forms`)."""
+    return base_forms(origin.base(configured))
+
+
+def forwarded_origin(
+    proxies: TrustedProxies, peer: str | None, headers: Headers, *, local: bool = False
+) -> Origin | None:
     """What the proxy `peer` says was called; None when it may not say, says nothing, or contradicts itself.
 
-    Forwarded and X-Forwarded-* together count only when they say the same, as most proxies know one of them
-    and let a client's other one pass.
+    None too when it says plain http, unless `local`. Forwarded and X-Forwarded-* together count only when
+    they say the same, as most proxies know one of them and let a client's other one pass.
     """
     if not proxies.networks or not proxies.trust(peer):
         return None
@@ -118,11 +126,11 @@ def forwarded_origin(proxies: TrustedProxies, peer: str | None, headers: Headers
     if not joined:
         return None
     standard = joined.pop("forwarded", None)
-    old = _origin({kind: value.rpartition(",")[2].strip() for kind, value in joined.items()})
-    if standard is None:
-        return old
-    new = _of_standard(standard, proxies)
-    return new if not joined or new == old else None
+    found = _origin({kind: value.rpartition(",")[2].strip() for kind, value in joined.items()})
+    if standard is not None:
+        also = _of_standard(standard, proxies)
+        found = also if not joined or also == found else None
+    return None if found is None or (found.scheme == "http" and not local) else found
 
 
 def _of_standard(header: str, proxies: TrustedProxies) -> Origin | None:

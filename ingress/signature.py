@@ -44,6 +44,17 @@ def signed_forms(url: str) -> tuple[str, str]:
     return parts._replace(netloc=host).geturl(), parts._replace(netloc=with_port).geturl()
 
 
+def base_forms(base: str) -> tuple[bytes, ...]:
+    """The forms of a public base URL, to put path and query behind; the likelier one first.
+
+    For messages Twilio signs the URL as it was given to it (facts, Twilio section 3). Raises ValueError as
+    `signed_forms` does.
+    """
+    bare, with_port = signed_forms(base.rstrip("/"))
+    forms = (with_port, bare) if urlsplit(base).port else (bare, with_port)
+    return tuple(map(_bytes, forms))
+
+
 def algorithm_of(settings_header: str | None) -> str:
     """The algorithm that the settings header names; HMAC_SHA1 without one."""
     for part in (settings_header or "").split(","):
