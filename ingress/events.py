@@ -1,27 +1,89 @@
-"""What a verified webhook says, as the record that is written to Kafka.
+"""What a verified webhook about a message says, as the records that are written to Kafka.
 
-Guarantees: pure; every copy of the same callback gets the same event id, whenever it comes; a status nobody
-knows is kept as it is; every parameter is kept verbatim. Anything that cannot be a record is a Refusal.
-Leaves to others: whether the request is genuine, and what follows from it.
+Guarantees: pure; every copy of the same callback gets the same event id, whenever it comes; a status, a
+channel or a parameter nobody knows is kept as it is, and told as an Oddity. Refused is only what cannot be
+identified: no message, no status, nobody who wrote.
+Leaves to others: whether the request is genuine, and what follows from it. What to answer to an inbound
+message is decided in `ingress.answers`; calls and event streams have modules of their own.
 """
 
-import re
 from itertools import count
 
+import msgspec
+
+from ingress.accepted import Accepted, OutRecord
+from ingress.answers.decide import Answers, decide
+from ingress.answers.guard import LoopGuard
+from ingress.answers.twiml import twiml
 from ingress.form import Form
-from ingress.refusals import Reason, Refusal
+from ingress.parameters import (
+    INBOUND_PARAMETERS,
+    MESSAGE_STATUSES,
+    PROVIDER,
+    STATUS_PARAMETERS,
+    address,
+    channel,
+    missing,
+    number,
+    oddities,
+    sid,
+)
+from ingress.refusals import Refusal
 from schemas.identity import AttemptRef, event_id
 from schemas.records import InboundMessage, Media, ProviderStatus
-from schemas.vocabulary import Channel
+from schemas.topics import Topic
 
-PROVIDER = "twilio"
 SOURCE = "callback"
 SHARED = "*"
 """Tenant of a sender that is not named: an answer to it concerns all tenants."""
 
-_SID = re.compile(r"[A-Z]{2}[0-9a-fA-F]{32}")
-# A decimal number of an Avro int; other texts stay readable in `parameters`.
-_INT = re.compile(r"[0-9]{1,9}", re.ASCII)
+_SID_NAMES = ("MessageSid", "SmsSid", "SmsMessageSid")
+
+
+class InboundContext(msgspec.Struct, frozen=True):
+    """What an inbound message is judged by. `sender_tenants` gives the tenant by sender address or MG… SID.
+
+    `guard` remembers what was answered; it is the one thing here that changes.
+    """
+
+    sender_tenants: dict[str, str]
+    answers: Answers
+    guard: LoopGuard
+
+
+def status_callback(form: Form, attempt: AttemptRef | None, received_at: int) -> Accepted | Refusal:
+    """A status callback of a message: one ProviderStatus, answered 204. Arguments as `provider_status`.
+
+    Keyed by notification, or by message SID when this pipeline did not send it.
+    """
+    record = provider_status(form, attempt, received_at)
+    if isinstance(record, Refusal):
+        return record
+    return Accepted(
+        (OutRecord(Topic.STATUS, record.notification_id or record.message_sid, record),),
+        oddities=oddities(
+            record.status, MESSAGE_STATUSES, record.parameters, STATUS_PARAMETERS, record.channel
+        ),
+    )
+
+
+def inbound(form: Form, context: InboundContext, received_at: int) -> Accepted | Refusal:
+    """A message from a person: the InboundMessage, a KeywordMatched if it is one, and the TwiML to answer.
+
+    Both are keyed by the person. Of a copy of the same message the answer is the same.
+    """
+    message = inbound_message(form, context.sender_tenants, received_at)
+    if isinstance(message, Refusal):
+        return message
+    decision = decide(message, context.answers, context.guard)
+    written = OutRecord(Topic.INBOUND, message.recipient, message)
+    keyword = decision.keyword
+    return Accepted(
+        (written,) if keyword is None else (written, OutRecord(Topic.KEYWORDS, message.recipient, keyword)),
+        twiml(decision.text),
+        oddities(None, MESSAGE_STATUSES, message.parameters, INBOUND_PARAMETERS, message.channel),
+        decision.reply,
+    )
 
 
 def provider_status(form: Form, attempt: AttemptRef | None, received_at: int) -> ProviderStatus | Refusal:
@@ -30,115 +92,67 @@ def provider_status(form: Form, attempt: AttemptRef | None, received_at: int) ->
     `attempt` is what the callback URL named, None for a message this pipeline did not send; `received_at`
     is in milliseconds since the epoch: the callback carries no time of its own.
     """
-    sid = _message_sid(form)
-    if isinstance(sid, Refusal):
-        return sid
-    status = (form.get("MessageStatus", "SmsStatus") or "").strip().lower()
+    message_sid = sid(form, *_SID_NAMES)
+    if isinstance(message_sid, Refusal):
+        return message_sid
+    values = form.values
+    status = (values.get("MessageStatus") or values.get("SmsStatus") or "").strip().lower()
     if not status:
-        return _missing("MessageStatus")
-    channel = _channel(form, sid)
-    if isinstance(channel, Refusal):
-        return channel
-    error_code = _number(form.get("ErrorCode"))
-    notification, number = attempt or (None, None)
+        return missing("MessageStatus")
+    error_code = number(values.get("ErrorCode"))
+    notification, tried = attempt or (None, None)
     return ProviderStatus(
-        event_id=event_id(sid, status, str(error_code or ""), notification or "", str(number or "")),
+        event_id=event_id(message_sid, status, str(error_code or ""), notification or "", str(tried or "")),
         provider=PROVIDER,
-        account_sid=form.values.get("AccountSid", ""),
-        message_sid=sid,
+        account_sid=values.get("AccountSid", ""),
+        message_sid=message_sid,
         notification_id=notification,
-        attempt=number,
+        attempt=tried,
         status=status,
         error_code=error_code,
-        channel=channel,
-        recipient=_address(form.get("To")),
-        sender=_address(form.get("From")),
+        channel=channel(form, message_sid),
+        recipient=address(values.get("To")),
+        sender=address(values.get("From")),
         received_at=received_at,
         source=SOURCE,
-        raw_dlr_done_date=form.get("RawDlrDoneDate"),
-        segments=_number(form.get("NumSegments")),
-        parameters=form.values,
+        raw_dlr_done_date=values.get("RawDlrDoneDate") or None,
+        segments=number(values.get("NumSegments")),
+        parameters=values,
     )
 
 
 def inbound_message(form: Form, sender_tenants: dict[str, str], received_at: int) -> InboundMessage | Refusal:
     """The message in an inbound webhook (facts, Twilio section 2). `received_at`: milliseconds, as above."""
-    sid = _message_sid(form)
-    if isinstance(sid, Refusal):
-        return sid
-    recipient, sender = _address(form.get("From")), _address(form.get("To"))
+    message_sid = sid(form, *_SID_NAMES)
+    if isinstance(message_sid, Refusal):
+        return message_sid
+    recipient, sender = address(form.get("From")), address(form.get("To"))
     if recipient is None:
-        return _missing("From")
+        return missing("From")
     if sender is None:
-        return _missing("To")
-    channel = _channel(form, sid)
-    if isinstance(channel, Refusal):
-        return channel
+        return missing("To")
     opt_out = form.get("OptOutType")
     return InboundMessage(
         provider=PROVIDER,
         account_sid=form.values.get("AccountSid", ""),
-        message_sid=sid,
+        message_sid=message_sid,
         tenant=_tenant(form, sender, sender_tenants),
         recipient=recipient,
         sender=sender,
-        channel=channel,
+        channel=channel(form, message_sid),
         body=form.values.get("Body", ""),
         media=_media(form),
-        opt_out_type=opt_out.upper() if opt_out else None,
+        opt_out_type=opt_out.strip().upper() if opt_out else None,
+        button_payload=form.get("ButtonPayload"),
+        replied_to=form.get("OriginalRepliedMessageSid"),
         received_at=received_at,
         parameters=form.values,
     )
 
 
-def _message_sid(form: Form) -> str | Refusal:
-    sid = form.get("MessageSid", "SmsSid", "SmsMessageSid")
-    if sid is None:
-        return _missing("MessageSid")
-    if _SID.fullmatch(sid) is None:
-        return Refusal(Reason.BAD_PARAMETER, "MessageSid is not two letters and 32 hexadecimal digits")
-    return sid
-
-
-def _missing(name: str) -> Refusal:
-    return Refusal(
-        Reason.MISSING_PARAMETER, f"{name} is missing or empty; is this the URL of another kind of webhook?"
-    )
-
-
-def _channel(form: Form, sid: str) -> Channel | Refusal:
-    """From the prefix of an address, or ChannelPrefix; MM is a message with media where neither says more.
-
-    A media message on WhatsApp has an MM SID too, so the SID is asked last.
-    """
-    for address in (form.get("To"), form.get("From")):
-        prefix, colon, _ = (address or "").partition(":")
-        if colon:
-            return _named(prefix)
-    prefix = form.get("ChannelPrefix") or ""
-    if prefix:
-        return _named(prefix)
-    return Channel.MMS if sid.startswith("MM") else Channel.SMS
-
-
-def _named(prefix: str) -> Channel | Refusal:
-    try:
-        return Channel(prefix.strip().lower())
-    except ValueError:
-        return Refusal(
-            Reason.UNKNOWN_CHANNEL,
-            f"channel {prefix[:32]!r} is none of {', '.join(Channel)}; point its webhooks somewhere else",
-        )
-
-
-def _address(value: str | None) -> str | None:
-    """The address without its channel prefix."""
-    return value.rpartition(":")[2].strip() or None if value else None
-
-
 def _tenant(form: Form, sender: str, sender_tenants: dict[str, str]) -> str:
-    for address in (form.get("To"), sender, form.get("MessagingServiceSid")):
-        tenant = sender_tenants.get(address) if address else None
+    for named in (form.get("To"), sender, form.get("MessagingServiceSid")):
+        tenant = sender_tenants.get(named) if named else None
         if tenant:
             return tenant
     return SHARED
@@ -152,7 +166,3 @@ def _media(form: Form) -> tuple[Media, ...]:
             break
         found.append(Media(url=url, content_type=form.values.get(f"MediaContentType{index}", "")))
     return tuple(found)
-
-
-def _number(text: str | None) -> int | None:
-    return int(text) if text and _INT.fullmatch(text) else None

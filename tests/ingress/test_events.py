@@ -138,8 +138,6 @@ def test_addresses_lose_their_channel_prefix() -> None:
         ({"MessageStatus": " ", "SmsStatus": ""}, Reason.MISSING_PARAMETER),
         ({"MessageSid": "SM123"}, Reason.BAD_PARAMETER),
         ({"MessageSid": "SM" + "g" * 32}, Reason.BAD_PARAMETER),
-        ({"To": "messenger:12345"}, Reason.UNKNOWN_CHANNEL),
-        ({"ChannelPrefix": "pigeon"}, Reason.UNKNOWN_CHANNEL),
     ],
 )
 def test_what_cannot_be_a_status_is_refused_with_its_reason(changed: dict[str, str], reason: Reason) -> None:
@@ -147,8 +145,21 @@ def test_what_cannot_be_a_status_is_refused_with_its_reason(changed: dict[str, s
     assert (found.reason, found.reason.status) == (reason, 400)
 
 
-def test_a_refusal_shows_no_number() -> None:
-    assert "12345678" not in refusal(status_form(SID, To="messenger:12345678")).detail
+def test_a_refusal_shows_no_value() -> None:
+    assert "14155550123" not in refusal(status_form("+14155550123")).detail
+
+
+@pytest.mark.parametrize("changed", [{"To": "messenger:12345"}, {"ChannelPrefix": "pigeon"}])
+def test_a_channel_nobody_knows_is_kept_under_one_word_with_its_prefix_among_the_parameters(
+    changed: dict[str, str],
+) -> None:
+    record = status(**changed)
+    assert record.channel is Channel.OTHER
+    assert changed.items() <= record.parameters.items()
+
+
+def test_an_address_of_a_channel_nobody_knows_loses_its_prefix_only() -> None:
+    assert status(To="line:U12:34").recipient == "U12:34"
 
 
 def test_an_inbound_message_becomes_a_record() -> None:
