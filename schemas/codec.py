@@ -15,7 +15,7 @@ import struct
 from collections.abc import Callable, Mapping
 from functools import cache
 from importlib import resources
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import fastavro
 import httpx2
@@ -24,6 +24,8 @@ from confluent_kafka.schema_registry import Schema, SchemaRegistryClient
 from confluent_kafka.schema_registry.error import SchemaRegistryError
 
 from schemas.errors import RegistryUnavailable, WireError
+from schemas.hot_status import encode_status
+from schemas.records import ProviderStatus
 
 _PREFIX = struct.Struct(">bI")
 R = TypeVar("R", bound=msgspec.Struct)
@@ -75,8 +77,12 @@ class Codec:
         """
         schema = Schema(schema_text(record_type), "AVRO")
         schema_id = _asked(lambda: self._registry.register_schema(f"{topic}-value", schema))
-        self._ids[topic, record_type] = _PREFIX.pack(0, schema_id)
+        self.adopt(topic, record_type, schema_id)
         return int(schema_id)
+
+    def adopt(self, topic: str, record_type: type[msgspec.Struct], schema_id: int) -> None:
+        """Use the id that the registry gave for this schema and subject before, without asking it."""
+        self._ids[topic, record_type] = _PREFIX.pack(0, schema_id)
 
     def encode(self, topic: str, record: msgspec.Struct) -> bytes:
         """The record's bytes for this topic. Raises RegistryUnavailable, never on a valid record."""
@@ -85,6 +91,10 @@ class Codec:
         if prefix is None:
             self.register(topic, record_type)
             prefix = self._ids[topic, record_type]
+        if record_type is ProviderStatus:
+            body = encode_status(cast(ProviderStatus, record))
+            if body is not None:
+                return prefix + body
         out = io.BytesIO()
         out.write(prefix)
         fastavro.schemaless_writer(
