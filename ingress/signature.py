@@ -14,7 +14,7 @@ delimiters. Which port the URL had when it was signed is not reliable, so both f
 import hashlib
 import hmac
 from binascii import b2a_base64
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from urllib.parse import urlsplit
 
 SIGNATURE_HEADER = "x-twilio-signature"
@@ -99,7 +99,7 @@ def is_signed(
     bases: Iterable[bytes],
     rest: bytes,
     signature: bytes,
-    keys: Iterable[SigningKey],
+    keys: Sequence[SigningKey],
     algorithm: str = DEFAULT_ALGORITHM,
 ) -> bool:
     """Whether one of the keys signed one of the bases with `rest` behind it.
@@ -110,8 +110,12 @@ def is_signed(
     """
     if algorithm not in _HASHES:
         return False
-    texts = [base + rest for base in bases]
-    return any(hmac.compare_digest(key.sign(text, algorithm), signature) for key in keys for text in texts)
+    for base in bases:
+        text = base + rest
+        for key in keys:
+            if hmac.compare_digest(key.sign(text, algorithm), signature):
+                return True
+    return False
 
 
 def compute(

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 
 def ingress(chosen: Settings) -> "IngressConfig":
+    from ingress.accounts_file import AccountsFile
     from ingress.config import IngressConfig
     from ingress.errors import ConfigError
     from ingress.forwarded import TrustedProxies
@@ -28,7 +29,7 @@ def ingress(chosen: Settings) -> "IngressConfig":
     own = () if chosen.twilio_accounts_file else ("twilio_account_sid", "twilio_auth_token")
     registry, public, *_ = require(chosen, "schema_registry_url", "public_base_url", *own)
     try:
-        return IngressConfig(
+        config = IngressConfig(
             kafka=broker,
             schema_registry_url=registry,
             public_base_url=public,
@@ -47,8 +48,10 @@ def ingress(chosen: Settings) -> "IngressConfig":
             metrics_port=chosen.metrics_port,
             local=chosen.ingress_local,
         )
+        AccountsFile(config)  # refuses here what it would refuse when the service starts
     except ConfigError as wrong:
         fail(str(wrong), WRONG_USE)
+    return config
 
 
 def streams(chosen: Settings) -> "StreamsConfig":

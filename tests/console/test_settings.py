@@ -6,9 +6,13 @@ import sys
 from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
 
-from notifystream import envfile
+from ingress.config import IngressConfig
+from ingress.forwarded import TrustedProxies
+from notifystream import configs, envfile
 from notifystream.settings import Settings
+from schemas.clients import Kafka
 from tests.console.command_line import run
 
 
@@ -61,6 +65,69 @@ def test_the_service_itself_may_refuse_a_value(tmp_path: Path) -> None:
     assert ran.code == 2
     assert "INGRESS_LOCAL" in ran.stderr
     assert "secret-token" not in ran.stderr
+
+
+def test_a_services_accounts_file_is_checked_before_it_starts(tmp_path: Path) -> None:
+    accounts = tmp_path / "accounts.yaml"
+    accounts.write_text("- account_sid: AC1\n  auth_token: secret-token\n")
+    env = {
+        "KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1",
+        "SCHEMA_REGISTRY_URL": "http://127.0.0.1:1",
+        "TWILIO_ACCOUNTS_FILE": str(accounts),
+        "PUBLIC_BASE_URL": "https://hooks.example.com",
+    }
+    ran = run("ingress", folder=tmp_path, env=env)
+    assert ran.code == 2
+    assert f"{accounts}, entry 1: account_sid" in ran.stderr.replace("\n", "")
+    assert "secret-token" not in ran.stderr
+    assert "Traceback" not in ran.stderr
+
+
+def test_every_setting_of_the_ingress_reaches_it(tmp_path: Path) -> None:
+    account, accounts = "AC" + "0" * 32, tmp_path / "accounts.yaml"
+    accounts.write_text("[]")
+    config = configs.ingress(
+        Settings(
+            kafka_bootstrap_servers="127.0.0.1:1",
+            schema_registry_url="http://127.0.0.1:2",
+            twilio_account_sid=account,
+            twilio_auth_token=SecretStr("one"),
+            twilio_auth_token_next=SecretStr("two"),
+            twilio_accounts_file=str(accounts),
+            public_base_url="http://127.0.0.1:3",
+            sender_tenants={"+14155550100": "acme"},
+            ingress_host="127.0.0.2",
+            ingress_port=4,
+            ingress_ack_timeout_s=1.5,
+            ingress_workers=2,
+            ingress_journal_dir=str(tmp_path / "journal"),
+            ingress_journal_max_mb=5,
+            ingress_answers_file="answers.yaml",
+            ingress_trusted_proxies="10.0.0.5",
+            ingress_local=True,
+            metrics_host="127.0.0.3",
+            metrics_port=6,
+        )
+    )
+    assert config == IngressConfig(
+        kafka=Kafka(bootstrap_servers="127.0.0.1:1"),
+        schema_registry_url="http://127.0.0.1:2",
+        public_base_url="http://127.0.0.1:3",
+        tokens={account: ("one", "two")},
+        accounts_file=accounts,
+        trusted_proxies=TrustedProxies.parse("10.0.0.5"),
+        sender_tenants={"+14155550100": "acme"},
+        answers_file=Path("answers.yaml"),
+        ack_timeout_s=1.5,
+        journal_dir=tmp_path / "journal",
+        journal_max_mb=5,
+        workers=2,
+        host="127.0.0.2",
+        port=4,
+        metrics_host="127.0.0.3",
+        metrics_port=6,
+        local=True,
+    )
 
 
 def test_an_unknown_log_format_is_refused(tmp_path: Path) -> None:

@@ -2,12 +2,26 @@
 
 from __future__ import annotations
 
+import hmac
+from base64 import b64encode
+from urllib.parse import urlencode
+
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 from twilio.request_validator import RequestValidator
 
-from ingress.signature import algorithm_of, compute, signed_forms, verify
+from ingress.form import Form, parse_form
+from ingress.signature import (
+    DEFAULT_ALGORITHM,
+    SigningKey,
+    algorithm_of,
+    base_forms,
+    compute,
+    is_signed,
+    signed_forms,
+    verify,
+)
 
 CALL = [
     ("CallSid", "CA1234567890ABCDE"),
@@ -72,6 +86,21 @@ def test_a_published_vector_with_another_token_does_not_verify(
     assert not verify(signed_forms(url), parameters, signature, ["12346", ""])
 
 
+@pytest.mark.parametrize(("url", "parameters", "signature"), VECTORS)
+def test_the_published_vectors_verify_as_they_come_in(
+    url: str, parameters: list[tuple[str, str]], signature: str
+) -> None:
+    form = parse_form(urlencode(parameters).encode())
+    assert isinstance(form, Form)
+    base, slash, rest = url.partition("/myapp")
+    rest = slash + rest
+    signed, other = rest.encode() + form.signed_text, rest.encode() + form.signed_text + b"x"
+    key, wrong = SigningKey("12345"), SigningKey("12346")
+    assert is_signed(base_forms(base), signed, signature.encode(), [wrong, key])
+    assert not is_signed(base_forms(base), signed, signature.encode(), [wrong])
+    assert not is_signed(base_forms(base), other, signature.encode(), [key])
+
+
 @pytest.mark.parametrize("url", [URL, URL.replace(".com/", ".com:443/")])
 @pytest.mark.parametrize("signature", ["RSOYDt4T1cUTdK1PDd93/VVr8B8=", "kvajT1Ptam85bY51eRf/AJRuM3w="])
 def test_either_form_of_the_url_may_have_been_signed(url: str, signature: str) -> None:
@@ -108,6 +137,14 @@ def test_credentials_in_the_public_url_are_not_signed() -> None:
         "https://h.example/x",
         "https://h.example:443/x",
     )
+
+
+def test_the_form_that_was_configured_is_tried_first() -> None:
+    assert base_forms("https://h.example/hooks/") == (
+        b"https://h.example/hooks",
+        b"https://h.example:443/hooks",
+    )
+    assert base_forms("https://h.example:8443") == (b"https://h.example:8443", b"https://h.example")
 
 
 def test_an_ipv6_host_keeps_its_address() -> None:
@@ -172,6 +209,56 @@ def test_the_sdk_and_this_agree_on_every_form_post(
     assert ours == sdk.validate(url, multi, signature, algorithm) == (not tamper)
 
 
+@given(
+    token=st.text(st.characters(exclude_categories=["Cs"]), max_size=150),
+    text=st.binary(max_size=200),
+    algorithm=st.sampled_from([("HMAC_SHA1", "sha1"), ("HMAC_SHA256", "sha256")]),
+)
+@example("k" * 64, b"", ("HMAC_SHA1", "sha1"))
+@example("k" * 65, b"", ("HMAC_SHA1", "sha1"))
+def test_a_prepared_key_signs_as_the_standard_library_does(
+    token: str, text: bytes, algorithm: tuple[str, str]
+) -> None:
+    name, hashed = algorithm
+    expected = b64encode(hmac.new(token.encode(), text, hashed).digest())
+    key = SigningKey(token)
+    assert [key.sign(text, name) for _ in range(2)] == [expected] * 2
+
+
+def test_a_key_does_not_show_its_token() -> None:
+    assert "secret-token" not in repr(SigningKey("secret-token"))
+
+
+@given(
+    url=urls(),
+    parameters=st.lists(
+        st.tuples(texts | st.sampled_from(["Body", "To", "a=b", "a&b", "é", "\0"]), texts), max_size=8
+    ),
+    repeats=st.lists(st.integers(0, 7), max_size=3),
+    style=st.sampled_from(["form", "everything"]),
+)
+def test_the_sdk_and_this_agree_from_the_bytes_of_the_body_on(
+    url: str, parameters: list[tuple[str, str]], repeats: list[int], style: str
+) -> None:
+    sent = parameters + [parameters[index] for index in repeats if index < len(parameters)]
+    if style == "form":
+        body = urlencode(sent).encode()
+    else:
+        body = "&".join(f"{_escaped(name)}={_escaped(value)}" for name, value in sent).encode()
+    multi = MultiDict()
+    for name, value in sent:
+        multi.setdefault(name, []).append(value)
+    form = parse_form(body)
+    assert isinstance(form, Form)
+    signature = RequestValidator("12345").compute_signature(url, multi).encode()
+    assert is_signed([url.encode()], form.signed_text, signature, [SigningKey("12345")])
+
+
+def _escaped(text: str) -> str:
+    """Every byte escaped, in lower case."""
+    return "".join(f"%{byte:02x}" for byte in text.encode())
+
+
 @given(base=urls(), target=words)
 def test_the_forms_of_a_base_and_of_the_whole_url_agree(base: str, target: str) -> None:
     base = base.partition("?")[0].rstrip("/")
@@ -195,3 +282,16 @@ def test_no_input_makes_the_check_raise_or_accept(
     header: str | None,
 ) -> None:
     assert verify(forms, parameters, signature, tokens, algorithm_of(header)) is False
+
+
+@given(
+    bases=st.lists(st.binary(), max_size=2),
+    rest=st.binary(),
+    signature=st.binary(),
+    token=st.text(),
+    algorithm=st.text() | st.just(DEFAULT_ALGORITHM),
+)
+def test_no_bytes_make_the_check_raise_or_accept(
+    bases: list[bytes], rest: bytes, signature: bytes, token: str, algorithm: str
+) -> None:
+    assert is_signed(bases, rest, signature, [SigningKey(token)], algorithm) is False
