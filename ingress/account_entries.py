@@ -134,7 +134,7 @@ def _account(entry: _Entry, where: str, source: Source) -> Account:
         sid=entry.account_sid,
         tokens=tokens,
         tenant=entry.tenant,
-        public_base_url=entry.public_base_url or source.public_base_url,
+        public_base_urls=tuple(filter(None, (entry.public_base_url, source.public_base_url))),
     )
 
 
@@ -155,8 +155,8 @@ def _token(written: str | None, variable: str | None, field: str, source: Source
 
 
 def _check_tenant(tenant: str, where: str) -> None:
-    if not tenant.strip() or tenant == _SHARED or len(tenant) > LONGEST_TENANT:
+    if not tenant.strip() or not tenant.isprintable() or tenant == _SHARED or len(tenant) > LONGEST_TENANT:
         raise ConfigError(
-            f"{where}: tenant is empty, {_SHARED!r} or longer than {LONGEST_TENANT} characters; set it to "
-            "the name that requests carry, or leave it out."
+            f"{where}: tenant is empty, {_SHARED!r}, not printable or longer than {LONGEST_TENANT} "
+            "characters; set it to the name that requests carry, or leave it out."
         )

@@ -29,20 +29,23 @@ ACCOUNT_PARAMETER = "account"
 class Account:
     """One Twilio account or subaccount. `tokens`: one, or two while they are rotated.
 
-    `public_base_url` is where Twilio calls for it: its own, or the default one. `tenant` is whom its records
-    belong to where the sender does not say; several accounts may have the same.
+    `public_base_urls` is where Twilio calls for it: its own URL, if it has one, then the default one, which
+    callbacks of messages sent before it had one still carry. `tenant` is whom its records belong to where the
+    sender does not say; several accounts may have the same.
     """
 
     sid: str
     tokens: tuple[str, ...] = field(repr=False)
-    public_base_url: str = field(repr=False)
+    public_base_urls: tuple[str, ...] = field(repr=False)
     tenant: str | None = None
     _keys: tuple[SigningKey, ...] = field(init=False, repr=False, compare=False)
     _bases: tuple[bytes, ...] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "_keys", tuple(SigningKey(token) for token in self.tokens))
-        object.__setattr__(self, "_bases", base_forms(self.public_base_url))
+        object.__setattr__(
+            self, "_bases", tuple(form for url in self.public_base_urls for form in base_forms(url))
+        )
 
     def signed(
         self,
@@ -54,11 +57,11 @@ class Account:
         """Whether this account signed the request.
 
         `rest` is as for `signature.is_signed`. `origin` is what a trusted proxy says was called
-        (`forwarded.forwarded_origin`); it is tried before the account's own URL.
+        (`forwarded.forwarded_origin`); it is tried before the account's own URLs.
         """
         bases = self._bases
         if origin is not None:
-            bases = forwarded_forms(origin, self.public_base_url) + bases
+            bases = forwarded_forms(origin, self.public_base_urls[0]) + bases
         return is_signed(bases, rest, signature, self._keys, algorithm)
 
 

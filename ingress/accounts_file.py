@@ -84,7 +84,7 @@ class AccountsFile:
     def _load(self) -> Accounts:
         config = self._config
         found = [
-            Account(sid=sid, tokens=tokens, public_base_url=config.public_base_url)
+            Account(sid=sid, tokens=tokens, public_base_urls=(config.public_base_url,))
             for sid, tokens in config.tokens.items()
         ]
         if config.accounts_file is not None:

@@ -122,6 +122,11 @@ def check_public_url(name: str, url: str, local: bool) -> None:
             f"{name} is {_shown(parts)!r}; set it to the address Twilio calls, with scheme and host, e.g. "
             "https://hooks.example.com."
         )
+    if not (url.isascii() and url.isprintable()) or " " in url:
+        raise ConfigError(
+            f"{name} has a character that no URL has; copy it again, with the host's name in punycode and "
+            "the path percent-encoded."
+        )
     if "?" in url or "#" in url:
         raise ConfigError(
             f"{name} is {_shown(parts)!r}; it may have no query and no fragment, because signatures are "

@@ -87,7 +87,7 @@ def test_every_setting_of_the_ingress_reaches_it(tmp_path: Path) -> None:
     account, accounts = "AC" + "0" * 32, tmp_path / "accounts.yaml"
     accounts.write_text("[]")
     config = configs.ingress(
-        Settings(
+        Settings(  # type: ignore[call-arg]  # pydantic-settings knows the rest
             kafka_bootstrap_servers="127.0.0.1:1",
             schema_registry_url="http://127.0.0.1:2",
             twilio_account_sid=account,

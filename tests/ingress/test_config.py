@@ -96,6 +96,10 @@ def test_a_public_url_without_tls_is_allowed_on_a_local_machine() -> None:
         "https://h.example/#rc=1",
         "https://web_hooks.example.com",
         "https://h.example?",
+        "https://h.example\n",
+        " https://h.example",
+        "https://h.example/a b",
+        "https://hé.example",
         "https://h.example#",
     ],
 )
