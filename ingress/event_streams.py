@@ -7,6 +7,7 @@ Leaves to others: whether the request is genuine, and what the events mean.
 """
 
 import hashlib
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
@@ -141,16 +142,15 @@ def _subject(data: Any) -> str | None:
 def _deeper_than(value: Any, levels: int) -> bool:
     """Level by level, not by recursion: what is checked here may be as deep as the decoder allows."""
     level = [value]
-    for _ in range(levels + 1):
-        level = [
-            inner
-            for each in level
-            if isinstance(each, dict | list)
-            for inner in (each.values() if isinstance(each, dict) else each)
-        ]
+    for _ in range(levels):
+        level = [inner for each in level for inner in _inside(each) if isinstance(inner, dict | list)]
         if not level:
             return False
     return True
+
+
+def _inside(value: Any) -> Iterable[Any]:
+    return value.values() if isinstance(value, dict) else value
 
 
 def _milliseconds(time: str | None) -> int | None:
