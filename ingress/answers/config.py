@@ -58,7 +58,7 @@ def load_answers(path: Path | None, sender_tenants: Mapping[str, str]) -> Answer
     if path is None:
         return Answers(own=own)
     try:
-        file = msgspec.yaml.decode(path.read_bytes(), type=AnswersFile)
+        file = msgspec.yaml.decode(path.read_bytes(), type=AnswersFile | None) or AnswersFile()
     except OSError as unreadable:
         raise ConfigError(
             f"The answers file {path} cannot be read: {unreadable.strerror}; set INGRESS_ANSWERS_FILE to a "

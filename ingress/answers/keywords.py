@@ -63,7 +63,7 @@ def keyword(pattern: str, reply: str | None) -> Keyword:
         )
     name, needed, needed_rest, _, optional_rest = found.groups()
     folded = fold(name)
-    if not folded or " " in folded:
+    if not folded or " " in folded or bare(name) != name:
         raise BadPattern(f"{name!r} is not one word of letters and digits; write one, e.g. STATUS")
     return Keyword(
         name=name,

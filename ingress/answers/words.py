@@ -15,7 +15,6 @@ LONGEST = 240
 
 # Between a keyword and its argument: a space, or what people write instead of one, as in ACK:17 or ACK-17.
 _SEPARATED = re.compile(r"[\s:;,.#=/\-\u2010-\u2015]")
-_AROUND = " \t\r\n!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~¡¿«»‹›“”„‘’‚…–—"
 # Of the million characters there are, this many are remembered with what becomes of them.
 _MOST_REMEMBERED = 20_000
 
@@ -85,5 +84,9 @@ def first_word(text: str) -> tuple[str, str] | None:
 
 
 def bare(text: str) -> str:
-    """A word or text without the punctuation and spaces around it."""
-    return text.strip(_AROUND)
+    """A word or text without what is around it and no word; the plus of a phone number stays."""
+    spaced = text.translate(_IN_WORDS)
+    start, end = len(spaced) - len(spaced.lstrip()), len(spaced.rstrip())
+    if start and start < end and text[start - 1] == "+":
+        start -= 1
+    return text[start:end]
