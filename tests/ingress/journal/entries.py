@@ -59,5 +59,9 @@ def crash(journal: Journal) -> None:
     journal._lock = os.open(os.devnull, os.O_RDONLY)
 
 
+def damaged_files(directory: Path) -> list[str]:
+    return sorted(file.name for file in directory.glob("*.damaged"))
+
+
 def segments(directory: Path) -> list[Path]:
     return sorted(directory.glob("*.segment"))
