@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.records import ConsentChange, InboundMessage
-from schemas.vocabulary import Channel, Consent, ConsentGroup
+from schemas.vocabulary import SENDABLE_CHANNELS, Channel, Consent, ConsentGroup
 from streams.consent import consent_of, merge, opted_out
 from tests.streams.builders import RECIPIENT, SENDER, T0, TENANT, sid
 
@@ -138,6 +138,13 @@ def test_whatsapp_has_an_opt_out_of_its_own() -> None:
     whatsapp = change(channel_group=ConsentGroup.WHATSAPP)
     assert opted_out((whatsapp,), TENANT, Channel.WHATSAPP) == whatsapp
     assert opted_out((whatsapp,), TENANT, Channel.SMS) is None
+
+
+def test_an_opt_out_on_a_channel_nobody_knows_leaves_the_others_as_they_were() -> None:
+    other = consent_of(inbound("STOP", channel=Channel.OTHER, tenant="*"))
+    assert other is not None
+    assert other.channel_group is ConsentGroup.OTHER
+    assert [opted_out((other,), "*", channel) for channel in SENDABLE_CHANNELS] == [None] * 4
 
 
 def test_an_opt_out_binds_the_tenant_it_was_said_to() -> None:

@@ -247,6 +247,7 @@ def test_a_media_url_nobody_could_fetch_is_refused(url: str) -> None:
     ("change", "reason", "known"),
     [
         ({"channels": ("sms", "pigeon")}, "unknown-channel", "whatsapp"),
+        ({"channels": ("other",)}, "unknown-channel", "whatsapp"),
         ({"category": "spam"}, "unknown-category", "marketing"),
         ({"priority": "asap"}, "unknown-priority", "urgent"),
     ],
