@@ -170,11 +170,23 @@ def test_the_sdk_and_this_agree_on_hashes(body: bytes, case: str, first: bool) -
     digest = hashlib.sha256(text.encode()).hexdigest()
     written = {"lower": digest, "UPPER": digest.upper(), "space": f"{digest}+", "other": "0" * 64}[case]
     repeated = f"bodySHA256={written}&bodySHA256=1" if first else f"bodySHA256=1&bodySHA256={written}"
-    for query in (f"bodySHA256={written}", repeated, f"bodySHA256=&bodySHA256={written}"):
+    queries = (
+        f"bodySHA256={written}",
+        f"body%53HA256={written}",
+        repeated,
+        f"bodySHA256=&bodySHA256={written}",
+    )
+    for query in queries:
         url = f"{BASE}/events?{query}"
         validator = RequestValidator(TOKEN)
         by_the_sdk = validator.validate(url, text, validator.compute_signature(url, {}))
         assert verify_body(query.encode(), text.encode()) == by_the_sdk
+
+
+@pytest.mark.parametrize("name", ["bodysha256", "BODYSHA256", "+bodySHA256", "bodySHA256%00"])
+@pytest.mark.parametrize("body", [b"", BODY])
+def test_a_hash_under_another_name_is_none(name: str, body: bytes) -> None:
+    assert not verify_body(f"{name}={hashlib.sha256(body).hexdigest()}".encode(), body)
 
 
 @given(st.binary(), st.binary(), st.binary())
@@ -310,7 +322,7 @@ def test_no_account_at_all_is_an_error(path: Path) -> None:
 
 # What may stand in the file
 
-SECRET = "0123456789abcdef0123456789abcdef"
+SECRET = "abcdef0123456789abcdef0123456789"
 
 
 @pytest.mark.parametrize(
