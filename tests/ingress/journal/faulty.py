@@ -42,13 +42,12 @@ class Failing(Disk):
 
     def __init__(self) -> None:
         self.errors: dict[str, int] = {}
-        self.synced: list[int] = []
         self.written_after_failed_sync = False
         self._distrusted: set[str] = set()
 
     def _fail(self, operation: str, path: object = None) -> None:
-        if operation in self.errors:
-            number = self.errors[operation]
+        number = self.errors.get(operation)  # once: the test may change it at any moment
+        if number is not None:
             raise OSError(number, os.strerror(number), path)
 
     def create(self, path: Path) -> int:
@@ -58,15 +57,19 @@ class Failing(Disk):
     def write(self, fd: int, data: bytes) -> None:
         if os.readlink(f"/proc/self/fd/{fd}") in self._distrusted:
             self.written_after_failed_sync = True
-        if "write" in self.errors:
+        try:
+            self._fail("write")
+        except OSError:
             super().write(fd, data[: len(data) // 2])
-        self._fail("write")
+            raise
         super().write(fd, data)
 
     def sync(self, fd: int) -> None:
-        if "sync" in self.errors:
+        try:
+            self._fail("sync")
+        except OSError:
             self._distrusted.add(os.readlink(f"/proc/self/fd/{fd}"))
-        self._fail("sync")
+            raise
         super().sync(fd)
 
     def sync_directory(self, path: Path) -> None:
