@@ -1,70 +1,160 @@
 """The ingress as an ASGI application: its routes, and the parts behind them from start to end.
 
-Guarantees: starts whether or not the broker and the registry are there, answers 503 until they are, and at
-the end waits for what the broker has not acknowledged yet.
-Leaves to others: the server it runs on (`ingress.server`).
+Guarantees: starts whether or not the broker and the registry are there; at the end waits for what the broker
+has not acknowledged yet, and leaves the rest in the journal for the next start.
+Leaves to others: the server it runs on (`ingress.server`), and more processes (`ingress.workers`).
 """
 
+import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
 
 import msgspec
+import structlog
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
 
-from ingress.callback_url import INBOUND_PATH, STATUS_PATH
+from ingress.accounts_file import AccountsFile
+from ingress.answers.config import load_answers
 from ingress.config import IngressConfig
+from ingress.draining import Drain
 from ingress.encoding import Encoder
+from ingress.journal import Journal, left_behind
+from ingress.keeping import Keeper
 from ingress.metrics import CONTENT_TYPE, Metrics
 from ingress.publisher import Publisher
 from ingress.readiness import ReadinessCheck
-from ingress.reading import Reader
-from ingress.webhooks import Webhooks
+from ingress.routes import webhooks
+from ingress.watching import watch
+from ingress.webhooks import Reports
 from schemas.codec import Codec
 
+log = structlog.get_logger("ingress")
+
 REGISTRY_TIMEOUT_S = 5.0
+ACCOUNTS_REFRESH_S = 1.0
+MEGABYTE = 2**20
 
 
-def create_app(config: IngressConfig) -> Starlette:
-    """The application for one event loop and one run of its lifespan."""
-    metrics = Metrics()
-    publisher = Publisher(config.kafka, ack_timeout_s=config.ack_timeout_s)
-    journal = Encoder(Codec(config.schema_registry_url, timeout_s=REGISTRY_TIMEOUT_S), publisher)
-    readiness = ReadinessCheck(publisher, journal, config.schema_registry_url)
-    webhooks = Webhooks(Reader(config), config.sender_tenants, journal, metrics)
+def create_app(config: IngressConfig, worker: int = 0) -> ASGIApp:
+    """The application for one event loop and one run of its lifespan.
 
-    async def healthz(request: Request) -> Response:
+    Raises ConfigError for accounts or answers that cannot be used, JournalUnusable for such a directory.
+    """
+    return _App(config, worker)
+
+
+class _App:
+    """Twilio's routes go straight to their endpoints, everything else through Starlette."""
+
+    def __init__(self, config: IngressConfig, worker: int) -> None:
+        self._config = config
+        self._worker = worker
+        self._accounts = AccountsFile(config)
+        self._answers = load_answers(config.answers_file, config.sender_tenants)
+        self._metrics = Metrics()
+        self._endpoints: dict[str, ASGIApp] = {}
+        self._readiness: ReadinessCheck | None = None
+        routes = [Route("/healthz", self._healthz), Route("/readyz", self._readyz)]
+        if config.metrics_port is None:
+            routes.append(Route("/metrics", self._exposition))
+        self._rest = Starlette(routes=routes, lifespan=self._lifespan)
+        self._directory = config.journal_dir / f"worker-{worker}"
+        self._journal = Journal.open(self._directory, most_bytes=config.journal_max_mb * MEGABYTE)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            endpoint = self._endpoints.get(scope["path"])
+            if endpoint is not None:
+                await endpoint(scope, receive, send)
+                return
+        await self._rest(scope, receive, send)
+
+    @asynccontextmanager
+    async def _lifespan(self, app: Starlette) -> AsyncIterator[None]:
+        """Parts end in the opposite order of their start: the routes' requests are over by then."""
+        config = self._config
+        wanted = asyncio.Event()
+        async with AsyncExitStack() as at_end, asyncio.TaskGroup() as tasks:
+            journal = self._journal
+            journal.start()
+            at_end.push_async_callback(journal.close)
+            encoder = Encoder(
+                Codec(config.schema_registry_url, timeout_s=REGISTRY_TIMEOUT_S),
+                config.schema_registry_url,
+                config.journal_dir / "schema-ids.json",
+            )
+            encoder.start()
+            at_end.callback(encoder.close)
+
+            def outage(why: str) -> None:
+                keeper.broker_away(why)
+                wanted.set()
+
+            publisher = Publisher(config.kafka, on_outage=outage)
+            keeper = Keeper(publisher, journal, ack_timeout_s=config.ack_timeout_s, on_journaled=wanted.set)
+            publisher.start()
+            watch(self._metrics, journal, keeper, publisher)
+            self._readiness = ReadinessCheck(publisher, encoder, journal)
+            self._endpoints = webhooks(
+                config,
+                lambda: self._accounts.accounts,
+                self._answers,
+                encoder,
+                keeper,
+                Reports(self._metrics),
+            )
+            running = [
+                tasks.create_task(Drain(journal, publisher, keeper, wanted).run()),
+                tasks.create_task(self._refresh_accounts()),
+                tasks.create_task(self._drain_left_behind(publisher, keeper)),
+            ]
+            try:
+                yield
+            finally:
+                for task in running:
+                    task.cancel()
+                await publisher.close(config.ack_timeout_s)
+
+    async def _refresh_accounts(self) -> None:
+        while True:
+            await asyncio.sleep(ACCOUNTS_REFRESH_S)
+            await asyncio.to_thread(self._accounts.refresh)
+
+    async def _drain_left_behind(self, publisher: Publisher, keeper: Keeper) -> None:
+        """What workers that are no more left on this host, by the first one that is."""
+        if self._worker:
+            return
+        in_use = {f"worker-{number}" for number in range(self._config.workers)}
+        for directory in await asyncio.to_thread(_left_behind, self._config.journal_dir, in_use):
+            log.info("journal.adopted", directory=str(directory))
+            journal = await asyncio.to_thread(
+                Journal.open, directory, most_bytes=self._config.journal_max_mb * MEGABYTE
+            )
+            journal.start()
+            try:
+                await Drain(journal, publisher, keeper, asyncio.Event()).empty()
+            finally:
+                await journal.close()
+
+    async def _healthz(self, request: Request) -> Response:
         return PlainTextResponse("ok\n")
 
-    async def readyz(request: Request) -> Response:
-        found = await readiness.check()
+    async def _readyz(self, request: Request) -> Response:
+        if self._readiness is None:
+            return PlainTextResponse("starting\n", 503)
+        found = await self._readiness.check()
         return Response(
             msgspec.json.encode(found), 200 if found.ready else 503, media_type="application/json"
         )
 
-    async def exposition(request: Request) -> Response:
-        return Response(metrics.exposition(), headers={"content-type": CONTENT_TYPE})
+    async def _exposition(self, request: Request) -> Response:
+        return Response(self._metrics.exposition(), headers={"content-type": CONTENT_TYPE})
 
-    @asynccontextmanager
-    async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        publisher.start()
-        journal.start()
-        try:
-            yield
-        finally:
-            journal.close()
-            readiness.close()
-            await publisher.close()
 
-    return Starlette(
-        routes=[
-            Route(STATUS_PATH, webhooks.status, methods=["GET", "POST"]),
-            Route(INBOUND_PATH, webhooks.inbound, methods=["GET", "POST"]),
-            Route("/healthz", healthz),
-            Route("/readyz", readyz),
-            Route("/metrics", exposition),
-        ],
-        lifespan=lifespan,
-    )
+def _left_behind(root: Path, in_use: set[str]) -> list[Path]:
+    return left_behind(root, in_use=in_use)

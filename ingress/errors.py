@@ -9,8 +9,8 @@ class ConfigError(IngressError, ValueError):
     """The ingress may not start like this; the message says which setting is wrong and what to set."""
 
 
-class NotAcknowledged(IngressError):
-    """The broker did not confirm the record in time, so the request may not be answered with 2xx.
+class NotKept(IngressError):
+    """Neither the broker nor the journal confirmed a record in time, so nothing may be answered with 2xx.
 
     The record may still have been written: a repeat is recognised by its event id or message SID.
     """

@@ -43,12 +43,14 @@ _SID_NAMES = ("MessageSid", "SmsSid", "SmsMessageSid")
 class InboundContext(msgspec.Struct, frozen=True):
     """What an inbound message is judged by. `sender_tenants` gives the tenant by sender address or MG… SID.
 
-    `guard` remembers what was answered; it is the one thing here that changes.
+    `account_tenant` counts for a sender that is not named. `guard` remembers what was answered; it is the one
+    thing here that changes.
     """
 
     sender_tenants: dict[str, str]
     answers: Answers
     guard: LoopGuard
+    account_tenant: str | None = None
 
 
 def status_callback(form: Form, attempt: AttemptRef | None, received_at: int) -> Accepted | Refusal:
@@ -72,7 +74,7 @@ def inbound(form: Form, context: InboundContext, received_at: int) -> Accepted |
 
     Both are keyed by the person. Of a copy of the same message the answer is the same.
     """
-    message = inbound_message(form, context.sender_tenants, received_at)
+    message = inbound_message(form, context.sender_tenants, received_at, context.account_tenant)
     if isinstance(message, Refusal):
         return message
     decision = decide(message, context.answers, context.guard)
@@ -121,7 +123,9 @@ def provider_status(form: Form, attempt: AttemptRef | None, received_at: int) ->
     )
 
 
-def inbound_message(form: Form, sender_tenants: dict[str, str], received_at: int) -> InboundMessage | Refusal:
+def inbound_message(
+    form: Form, sender_tenants: dict[str, str], received_at: int, account_tenant: str | None = None
+) -> InboundMessage | Refusal:
     """The message in an inbound webhook (facts, Twilio section 2). `received_at`: milliseconds, as above."""
     message_sid = sid(form, *_SID_NAMES)
     if isinstance(message_sid, Refusal):
@@ -136,7 +140,7 @@ def inbound_message(form: Form, sender_tenants: dict[str, str], received_at: int
         provider=PROVIDER,
         account_sid=form.values.get("AccountSid", ""),
         message_sid=message_sid,
-        tenant=_tenant(form, sender, sender_tenants),
+        tenant=_tenant(form, sender, sender_tenants) or account_tenant or SHARED,
         recipient=recipient,
         sender=sender,
         channel=channel(form, message_sid),
@@ -150,12 +154,12 @@ def inbound_message(form: Form, sender_tenants: dict[str, str], received_at: int
     )
 
 
-def _tenant(form: Form, sender: str, sender_tenants: dict[str, str]) -> str:
+def _tenant(form: Form, sender: str, sender_tenants: dict[str, str]) -> str | None:
     for named in (form.get("To"), sender, form.get("MessagingServiceSid")):
         tenant = sender_tenants.get(named) if named else None
         if tenant:
             return tenant
-    return SHARED
+    return None
 
 
 def _media(form: Form) -> tuple[Media, ...]:

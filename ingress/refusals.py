@@ -14,9 +14,11 @@ class Reason(StrEnum):
     WRONG_TYPE = "wrong-type"
     TOO_SLOW = "too-slow"
     NOT_A_FORM = "not-a-form"
+    NOT_A_BATCH = "not-a-batch"
     MISSING_PARAMETER = "missing-parameter"
     BAD_PARAMETER = "bad-parameter"
-    UNKNOWN_CHANNEL = "unknown-channel"
+    HEADERS_TOO_LARGE = "headers-too-large"
+    WRONG_METHOD = "wrong-method"
 
     @property
     def status(self) -> int:
@@ -32,9 +34,11 @@ _STATUS = {
     Reason.WRONG_TYPE: 415,
     Reason.TOO_SLOW: 408,
     Reason.NOT_A_FORM: 400,
+    Reason.NOT_A_BATCH: 400,
     Reason.MISSING_PARAMETER: 400,
     Reason.BAD_PARAMETER: 400,
-    Reason.UNKNOWN_CHANNEL: 400,
+    Reason.HEADERS_TOO_LARGE: 431,
+    Reason.WRONG_METHOD: 405,
 }
 
 

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from types import FrameType
 
 import uvicorn
+from starlette.types import ASGIApp
 
 from ingress.app import create_app
 from ingress.config import IngressConfig
@@ -30,18 +31,27 @@ GC_THRESHOLD = 10_000
 
 
 def run(config: IngressConfig, on_ready: Callable[[str], None]) -> None:
-    """Serve until SIGTERM or SIGINT (in the main thread), then return.
+    """Serve the ingress; as `serve_app`, with time for every answer under way."""
+    grace_s = int(config.ack_timeout_s) + 1 + GRACE_S
+    serve_app(create_app(config), config.host, config.port, on_ready, grace_s)
+
+
+def serve_app(
+    app: ASGIApp, host: str, port: int, on_ready: Callable[[str], None], grace_s: int = GRACE_S
+) -> None:
+    """Serve until SIGTERM or SIGINT (in the main thread), then at most `grace_s` more, then return.
 
     `on_ready` gets the base URL, e.g. `http://127.0.0.1:41234`, and must return quickly. Raises SystemExit
     when the address cannot be bound; uvicorn logs why.
     """
     server = _Server(
         uvicorn.Config(
-            create_app(config),
-            host=config.host,
-            port=config.port,
+            app,
+            host=host,
+            port=port,
             loop="uvloop",
             http="httptools",
+            interface="asgi3",
             ws="none",
             lifespan="on",
             log_config=None,
@@ -52,7 +62,7 @@ def run(config: IngressConfig, on_ready: Callable[[str], None]) -> None:
             limit_concurrency=MOST_CONNECTIONS,
             backlog=2048,
             timeout_keep_alive=KEEP_ALIVE_S,
-            timeout_graceful_shutdown=int(config.ack_timeout_s) + 1 + GRACE_S,
+            timeout_graceful_shutdown=grace_s,
         ),
         on_ready,
     )

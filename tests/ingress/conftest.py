@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import httpx2
 import pytest
 
-from ingress.encoding import RECORDS
+from ingress.accepted import RECORDS
 from tests import servers
 from tests.ingress.topic import TopicReader
 

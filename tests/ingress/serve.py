@@ -8,6 +8,9 @@ from __future__ import annotations
 
 import argparse
 import sys
+from contextlib import ExitStack
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import structlog
 
@@ -23,10 +26,19 @@ def main() -> int:
     add_server_options(parser)
     parser.add_argument("--bootstrap", required=True)
     parser.add_argument("--registry", required=True)
-    parser.add_argument("--ack-timeout-s", type=float, default=5.0)
+    parser.add_argument("--ack-timeout-s", type=float, default=2.0)
+    parser.add_argument("--journal", type=Path, help="keep it here (default: a temporary directory)")
+    parser.add_argument("--journal-mb", type=int, default=64)
     options = parser.parse_args()
     # stdout is for the READY line alone.
     structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
+    with ExitStack() as at_end:
+        directory = options.journal or Path(at_end.enter_context(TemporaryDirectory(prefix="ingress-")))
+        _serve(options, directory)
+    return 0
+
+
+def _serve(options: argparse.Namespace, journal: Path) -> None:
     config = IngressConfig(
         kafka=Kafka(bootstrap_servers=options.bootstrap),
         schema_registry_url=options.registry,
@@ -34,6 +46,8 @@ def main() -> int:
         tokens={ACCOUNT: (TOKEN,), OTHER_ACCOUNT: OTHER_TOKENS},
         sender_tenants={"+14155550100": "acme"},
         ack_timeout_s=options.ack_timeout_s,
+        journal_dir=journal,
+        journal_max_mb=options.journal_mb,
         host=options.host,
         port=options.port,
     )
@@ -44,7 +58,6 @@ def main() -> int:
             end_with_stdin()
 
     run(config, answers)
-    return 0
 
 
 if __name__ == "__main__":

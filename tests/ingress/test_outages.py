@@ -14,7 +14,7 @@ import httpx2
 import pytest
 from confluent_kafka.admin import AdminClient, NewTopic
 
-from ingress.encoding import RECORDS
+from ingress.accepted import RECORDS
 from schemas.records import ProviderStatus
 from schemas.topics import Topic, load_topics
 from tests import servers

@@ -10,7 +10,7 @@ import httpx2
 import pytest
 
 from ingress.callback_url import status_callback_url
-from ingress.reading import LARGEST_BODY
+from ingress.reading import LARGEST_FORM
 from schemas.identity import notification_id
 from schemas.records import InboundMessage, ProviderStatus
 from schemas.topics import Topic
@@ -147,13 +147,13 @@ def test_a_body_of_another_type_is_refused(client: httpx2.Client) -> None:
 
 def test_a_body_just_within_the_limit_is_taken(client: httpx2.Client) -> None:
     form = inbound_form(new_sid(), "")
-    form["Body"] = "a" * (LARGEST_BODY - len(urlencode(form)))
+    form["Body"] = "a" * (LARGEST_FORM - len(urlencode(form)))
     assert post(client, INBOUND, form).status_code == 200
 
 
 @pytest.mark.parametrize("chunked", [False, True])
 def test_a_body_above_the_limit_is_refused(client: httpx2.Client, chunked: bool) -> None:
-    body = b"Body=" + b"a" * LARGEST_BODY
+    body = b"Body=" + b"a" * LARGEST_FORM
     content = iter([body[:1000], body[1000:]]) if chunked else body
     assert client.post(INBOUND, content=content, headers={"content-type": FORM}).status_code == 413
 
