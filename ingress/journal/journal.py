@@ -18,10 +18,11 @@ import structlog
 
 from ingress.journal import cursor, sweeping
 from ingress.journal.backlog import Backlog
+from ingress.journal.bound import Bound
 from ingress.journal.disk import Disk
 from ingress.journal.entries import Entry, Kept, hash_of
 from ingress.journal.errors import JournalBroken, JournalError, JournalFull
-from ingress.journal.format import HEADER_BYTES, encode
+from ingress.journal.format import encode
 from ingress.journal.opening import opened
 from ingress.journal.reading import Unreadable, read
 from ingress.journal.recovery import Recovered
@@ -32,8 +33,6 @@ from ingress.journal.writer import Writer
 log = structlog.get_logger("ingress.journal")
 
 SEGMENT_BYTES = 4 * 2**20
-# What may wait in memory for the disk; more means that the disk hangs.
-MOST_QUEUED_BYTES = 64 * 2**20
 # One `head` reads no more, or a hundred large webhooks at a time would weigh on memory.
 MOST_HEAD_BYTES = 4 * 2**20
 PROBE_S = 1.0
@@ -44,6 +43,7 @@ class Journal:
 
     __slots__ = (
         "_backlog",
+        "_bound",
         "_closed",
         "_damaged",
         "_directory",
@@ -51,10 +51,6 @@ class Journal:
         "_failing",
         "_lock",
         "_loop",
-        "_most_bytes",
-        "_queued_bytes",
-        "_refused_bytes",
-        "_segment_bytes",
         "_writer",
     )
 
@@ -65,27 +61,22 @@ class Journal:
         lock: int,
         disk: Disk,
         *,
-        most_bytes: int,
-        segment_bytes: int,
+        bound: Bound,
         probe_s: float,
     ) -> None:
         self._directory = directory
         self._disk = disk
         self._lock = lock
-        self._most_bytes = most_bytes
-        # A segment goes only as a whole: a few must fit, or a drained one could fill the journal.
-        self._segment_bytes = max(1, min(segment_bytes, most_bytes // 4))
+        self._bound = bound
         self._backlog = Backlog(recovered.segments)
         self._damaged = recovered.damaged
-        self._queued_bytes = 0
-        self._refused_bytes = 0
         self._failing: str | None = None
         self._closed = False
         self._loop: asyncio.AbstractEventLoop | None = None
         self._writer = Writer(
             directory,
             disk,
-            segment_bytes=self._segment_bytes,
+            segment_bytes=bound.segment_bytes,
             next_number=recovered.next_number,
             probe_s=probe_s,
             report=self._report,
@@ -101,24 +92,18 @@ class Journal:
         probe_s: float = PROBE_S,
         disk: Disk | None = None,
     ) -> Self:
-        """Lock the directory (made if need be) and recover what is in it. Blocks: some 0.2 s per 100 MB.
+        """Lock the directory (made if need be) and recover what is in it. Blocks: some 0.4 s per 100 MB.
 
         `most_bytes`: what the segments may take on the disk, all together; one more header (22 bytes) for
         each that is begun. `segment_bytes`: when to begin the next; at most a quarter of `most_bytes`.
         `probe_s`: how often a disk that failed is tried when nothing is appended. Raises JournalLocked when
-        another process has it, JournalUnusable for anything else; the message says where and what to do.
+        another process has it, JournalUnusable for anything else, with where and what to do in the message;
+        ValueError for sizes that hold nothing.
         """
         disk = disk or Disk()
+        bound = Bound(most_bytes, segment_bytes)
         lock, recovered = opened(directory, disk)
-        return cls(
-            directory,
-            recovered,
-            lock,
-            disk,
-            most_bytes=most_bytes,
-            segment_bytes=segment_bytes,
-            probe_s=probe_s,
-        )
+        return cls(directory, recovered, lock, disk, bound=bound, probe_s=probe_s)
 
     def start(self) -> None:
         """Begin to write; results go to the running event loop."""
@@ -137,14 +122,10 @@ class Journal:
             settled.set_exception(JournalBroken(f"{self._directory}: the journal is not open"))
             return settled
         job = Job(encode(entry), entry.received_at, entry.key_hash, settled)
-        full = self._why_full(job.size_bytes)
+        full = self._bound.let_in(job.size_bytes, self._backlog.size_bytes)
         if full is not None:
-            # One that would never fit says nothing about the others.
-            if job.size_bytes + self._segment_bytes <= self._most_bytes:
-                self._refused_bytes = job.size_bytes
-            settled.set_exception(JournalFull(full))
+            settled.set_exception(JournalFull(f"{self._directory}: {full}"))
             return settled
-        self._queued_bytes += job.size_bytes
         self._backlog.expect(job.key)
         self._writer.put(job)
         return settled
@@ -161,7 +142,7 @@ class Journal:
     @property
     def size_bytes(self) -> int:
         """What the segments take on the disk, and what waits to be written."""
-        return self._backlog.size_bytes + self._queued_bytes
+        return self._backlog.size_bytes + self._bound.queued_bytes
 
     @property
     def oldest_received_at(self) -> int | None:
@@ -178,7 +159,8 @@ class Journal:
         """Why entries are not taken now. It goes away by itself: with room, or when a probe can write."""
         if self._closed or self._loop is None:
             return f"{self._directory}: the journal is not open"
-        return self._failing or (self._why_full(self._refused_bytes) if self._refused_bytes else None)
+        full = self._bound.trouble(self._backlog.size_bytes)
+        return self._failing or (full and f"{self._directory}: {full}")
 
     async def head(self, most: int) -> list[Kept]:
         """The oldest entries on the disk that are not forgotten, in the order of the appends.
@@ -227,16 +209,6 @@ class Journal:
         if self._closed:
             raise JournalBroken(f"{self._directory}: the journal is closed")
 
-    def _why_full(self, more_bytes: int) -> str | None:
-        if self.size_bytes + HEADER_BYTES + more_bytes > self._most_bytes:
-            return (
-                f"{self._directory}: {self.size_bytes} bytes are kept, {self._most_bytes} allowed; "
-                "bring the broker back, or allow more"
-            )
-        if self._queued_bytes + more_bytes > MOST_QUEUED_BYTES:
-            return f"{self._directory}: {self._queued_bytes} bytes wait for the disk; look whether it hangs"
-        return None
-
     def _sweep(self) -> Sweep:
         return Sweep(
             cursor.written(self._backlog.forgotten()),
@@ -257,7 +229,7 @@ class Journal:
             case Failed():
                 self._failing = str(report.failure)
                 for job in report.jobs:
-                    self._queued_bytes -= job.size_bytes
+                    self._bound.queued_bytes -= job.size_bytes
                     self._backlog.release(job.key)
                     _settle(job.settled, report.failure)
             case Sealed():
@@ -276,7 +248,7 @@ class Journal:
         segment = self._backlog.segment(written.file)
         self._backlog.resize(segment, written.length)
         for job, offset in zip(written.jobs, written.offsets, strict=True):
-            self._queued_bytes -= job.size_bytes
+            self._bound.queued_bytes -= job.size_bytes
             self._backlog.add(segment, offset, job.received_at, job.key)
             _settle(job.settled, None)
 

@@ -26,14 +26,13 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from queue import Empty, SimpleQueue
 
-import msgspec
 import structlog
 
 from ingress.journal import sweeping
-from ingress.journal.backlog import SegmentFile
+from ingress.journal.active import Active
 from ingress.journal.disk import Disk
 from ingress.journal.errors import JournalBroken, JournalError, JournalFull
-from ingress.journal.format import FRAME_BYTES, HEADER_BYTES, MARKER_BYTES, frame, header
+from ingress.journal.format import FRAME_BYTES, HEADER_BYTES, frame
 from ingress.journal.reports import Failed, Job, Report, Sealed, Works, Written
 from ingress.journal.sweeping import Sweep
 
@@ -42,14 +41,6 @@ log = structlog.get_logger("ingress.journal")
 # What has to fit before a full disk counts as one with room again: the largest webhook (64 KB).
 PROBE_BYTES = 65_536
 _FULL = (errno.ENOSPC, errno.EDQUOT)
-
-
-class _Active(msgspec.Struct):
-    """The segment that is being appended to. `length`: up to here everything is synced."""
-
-    file: SegmentFile
-    fd: int
-    length: int
 
 
 class Writer:
@@ -87,7 +78,7 @@ class Writer:
         self._probe_at = 0.0
         self._report = report
         self._queue: SimpleQueue[Job | Sweep | None] = SimpleQueue()
-        self._active: _Active | None = None
+        self._active: Active | None = None
         self._errno: int | None = None  # of the last group, when it failed
         self._thread = threading.Thread(target=self._run, name="journal-writer", daemon=True)
 
@@ -154,68 +145,24 @@ class Writer:
                 offsets.append(end)
                 frames.append(frame(active.file.marker, job.body))
                 end += len(frames[-1])
-            self._append(active, b"".join(frames))
+            active.append(b"".join(frames))
         except Exception as failed:
+            self._seal()
             self._report(Failed(group, self._failure(failed)))
         else:
-            active.length = end
             self._well()
-            self._report(Written(active.file, end, group, offsets))
+            self._report(Written(active.file, active.length, group, offsets))
 
-    def _begin(self) -> _Active:
+    def _begin(self) -> Active:
         number, self._next_number = self._next_number, self._next_number + 1
-        marker = os.urandom(MARKER_BYTES)
-        file = SegmentFile(number, self._directory / sweeping.name(number), marker)
-        active = _Active(file, self._disk.create(file.path), HEADER_BYTES)
-        try:
-            self._disk.write(active.fd, header(marker))
-            self._disk.sync_directory(self._directory)
-        except BaseException:
-            self._abandon(active)
-            raise
-        self._active = active
-        return active
-
-    def _append(self, active: _Active, data: bytes) -> None:
-        try:
-            self._disk.write(active.fd, data)
-        except BaseException:
-            self._cut_back(active)
-            self._abandon(active)
-            raise
-        try:
-            self._disk.sync(active.fd)
-        except BaseException:
-            self._abandon(active, length=active.length + len(data))
-            raise
-
-    def _cut_back(self, active: _Active) -> None:
-        try:
-            self._disk.truncate(active.fd, active.length)
-        except OSError as failed:  # the next start cuts it
-            log.warning("journal.not_cut", file=str(active.file.path), error=failed.strerror)
-
-    def _abandon(self, active: _Active, *, length: int | None = None) -> None:
-        """Never append to this one again; `length` is the file's when it is not the synced one."""
-        self._active = None
-        self._close(active)
-        if active.length > HEADER_BYTES:
-            self._report(Sealed(active.file, active.length if length is None else length))
-            return
-        try:
-            self._disk.unlink(active.file.path)  # nobody was told that anything in it is kept
-        except OSError as failed:  # the next start deletes it
-            log.warning("journal.not_deleted", file=str(active.file.path), error=failed.strerror)
+        self._active = Active.begin(self._directory, number, self._disk)
+        return self._active
 
     def _seal(self) -> None:
-        if self._active is not None:
-            self._abandon(self._active)
-
-    def _close(self, active: _Active) -> None:
-        try:
-            self._disk.close(active.fd)
-        except OSError as failed:  # all that counts was synced before
-            log.warning("journal.not_closed", file=str(active.file.path), error=failed.strerror)
+        """Append no more to the active segment, if there is one."""
+        active, self._active = self._active, None
+        if active is not None and (length := active.give_up()) is not None:
+            self._report(Sealed(active.file, length))
 
     def _failure(self, failed: Exception) -> JournalError:
         number = failed.errno if isinstance(failed, OSError) else None
@@ -236,11 +183,10 @@ class Writer:
     def _probe(self) -> None:
         """See whether a large entry would fit, in a segment that is then deleted; nobody may come to try."""
         try:
-            active = self._begin()
-            self._append(active, bytes(PROBE_BYTES))
+            self._begin().probe(PROBE_BYTES)
         except Exception as failed:
             self._failure(failed)
-            return
+        else:
+            self._well()
+            self._report(Works())
         self._seal()
-        self._well()
-        self._report(Works())

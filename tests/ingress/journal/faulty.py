@@ -14,9 +14,10 @@ LONGEST_S = 20
 
 
 class Slow(Disk):
-    """Syncs of files hang until `go_on`."""
+    """One operation, `sync` of files or `read`, hangs until `go_on`."""
 
-    def __init__(self) -> None:
+    def __init__(self, operation: str) -> None:
+        self._operation = operation
         self.reached = threading.Event()
         self.syncs = 0
         self._may = threading.Event()
@@ -31,10 +32,18 @@ class Slow(Disk):
         self._may.set()
 
     def sync(self, fd: int) -> None:
-        self.reached.set()
-        self._may.wait(LONGEST_S)
+        self._hang("sync")
         self.syncs += 1
         super().sync(fd)
+
+    def read(self, path: Path, offset: int, length: int) -> bytes:
+        self._hang("read")
+        return super().read(path, offset, length)
+
+    def _hang(self, operation: str) -> None:
+        if operation == self._operation:
+            self.reached.set()
+            self._may.wait(LONGEST_S)
 
 
 class Failing(Disk):

@@ -137,6 +137,28 @@ async def test_a_segment_is_deleted_when_all_in_it_is_forgotten(tmp_path: Path) 
         assert numbers(await everything(journal)) == [99]
 
 
+async def test_a_segment_that_was_forgotten_while_it_was_appended_to_is_deleted_when_the_next_begins(
+    tmp_path: Path,
+) -> None:
+    async with journal_in(tmp_path, segment_bytes=70) as journal:
+        await journal.append(entry(0))
+        journal.forget(await everything(journal))
+        await journal.append(entry(1))
+        await swept(tmp_path, 1)
+        assert numbers(await everything(journal)) == [1]
+
+
+async def test_what_is_forgotten_while_it_is_read_is_not_given_out(tmp_path: Path) -> None:
+    with Slow("read") as disk:
+        async with journal_in(tmp_path, disk=disk) as journal:
+            await append(journal, *map(entry, range(3)))
+            reading = asyncio.create_task(journal.head(3))
+            await asyncio.to_thread(disk.reached.wait, 5)
+            journal.forget([Kept(Position(1, HEADER_BYTES), entry(0))])
+            disk.go_on()
+            assert numbers(await reading) == [1, 2]
+
+
 async def test_a_drained_journal_leaves_no_segment_when_it_is_closed(tmp_path: Path) -> None:
     async with journal_in(tmp_path) as journal:
         await append(journal, *map(entry, range(3)))
@@ -165,7 +187,7 @@ async def test_at_its_bound_it_takes_nothing_and_says_so_until_there_is_room(tmp
 
 
 async def test_what_waits_for_the_disk_counts_for_the_bound(tmp_path: Path) -> None:
-    with Slow() as disk:
+    with Slow("sync") as disk:
         async with journal_in(tmp_path, most_bytes=2000, disk=disk) as journal:
             waiting = [journal.append(entry(number, size=100)) for number in range(30)]
             refused = [one for one in waiting if one.done()]
@@ -202,7 +224,7 @@ async def test_an_entry_larger_than_a_segment_has_one_of_its_own(tmp_path: Path)
 
 
 async def test_the_loop_runs_while_the_disk_hangs_and_nothing_is_confirmed_meanwhile(tmp_path: Path) -> None:
-    with Slow() as disk:
+    with Slow("sync") as disk:
         async with journal_in(tmp_path, disk=disk) as journal:
             waiting = journal.append(entry(1))
             await asyncio.to_thread(disk.reached.wait, 5)
@@ -218,7 +240,7 @@ async def test_the_loop_runs_while_the_disk_hangs_and_nothing_is_confirmed_meanw
 
 
 async def test_what_is_handed_over_while_the_disk_works_is_one_group(tmp_path: Path) -> None:
-    with Slow() as disk:
+    with Slow("sync") as disk:
         async with journal_in(tmp_path, disk=disk) as journal:
             first = journal.append(entry(0))
             await asyncio.to_thread(disk.reached.wait, 5)
@@ -251,6 +273,26 @@ async def test_a_new_file_is_synced_with_its_directory_before_anything_in_it_is_
         await journal.append(entry(2))
     assert sorted(done[1:3]) == ["sync", "sync directory"]
     assert done[:4:3] == ["create", "confirmed"] or done[:5:4] == ["create", "confirmed"]
+
+
+async def test_a_new_directory_outlives_a_power_failure_before_anything_in_it_is_confirmed(
+    tmp_path: Path,
+) -> None:
+    synced: list[Path] = []
+
+    class Noting(Disk):
+        def sync_directory(self, path: Path) -> None:
+            super().sync_directory(path)
+            synced.append(path)
+
+    async with journal_in(tmp_path / "journal" / "worker-0", disk=Noting()):
+        assert synced == [tmp_path, tmp_path / "journal"]
+
+
+@pytest.mark.parametrize(("most", "segment"), [(0, 100), (100, 0), (-1, -1)])
+def test_sizes_that_hold_nothing_are_refused(tmp_path: Path, most: int, segment: int) -> None:
+    with pytest.raises(ValueError, match="holds nothing"):
+        Journal.open(tmp_path, most_bytes=most, segment_bytes=segment)
 
 
 async def test_an_entry_is_kept_even_when_nobody_waits_for_it_any_more(tmp_path: Path) -> None:

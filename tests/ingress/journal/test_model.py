@@ -9,7 +9,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
@@ -197,4 +197,6 @@ def copied(directory: Path, to: Path) -> None:
 
 
 TestJournalAgainstAList = JournalAgainstAList.TestCase
-TestJournalAgainstAList.settings = settings(max_examples=60, stateful_step_count=25, deadline=None)
+TestJournalAgainstAList.settings = settings(
+    max_examples=60, stateful_step_count=25, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
