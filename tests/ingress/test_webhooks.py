@@ -10,7 +10,7 @@ import httpx2
 import pytest
 
 from ingress.callback_url import status_callback_url
-from ingress.reading import LARGEST_FORM
+from ingress.calls import LARGEST_FORM
 from schemas.identity import notification_id
 from schemas.records import InboundMessage, ProviderStatus
 from schemas.topics import Topic
@@ -201,7 +201,16 @@ def test_what_was_refused_and_kept_is_counted(client: httpx2.Client) -> None:
 
 def test_it_is_alive_and_ready(client: httpx2.Client) -> None:
     assert client.get("/healthz").status_code == 200
-    assert client.get("/readyz").json() == {"ready": True, "reasons": []}
+    ready = client.get("/readyz")
+    assert (ready.status_code, ready.headers["content-type"]) == (200, "application/json")
+    state = ready.json()
+    assert state["journal"].pop("size_bytes") >= 0
+    assert state == {
+        "ready": True,
+        "broker": None,
+        "registry": None,
+        "journal": {"entries": 0, "oldest_age_s": 0.0, "trouble": None},
+    }
 
 
 def test_every_answered_webhook_of_a_burst_is_in_the_topic(
