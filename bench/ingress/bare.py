@@ -1,6 +1,7 @@
 """The baseline: an empty Starlette POST handler on the server the ingress runs on, set up alike.
 
-`python -m bench.ingress.bare`: prints READY with its address; ends on SIGTERM and with its stdin.
+`python -m bench.ingress.bare [--read]`: the handler answers 204, with --read after it has read the body;
+prints READY with its address; ends on SIGTERM and with its stdin.
 """
 
 from __future__ import annotations
@@ -22,13 +23,20 @@ async def nothing(request: Request) -> Response:
     return Response(status_code=204)
 
 
+async def reading(request: Request) -> Response:
+    await request.body()
+    return Response(status_code=204)
+
+
 def main() -> int:
     parser = argparse.ArgumentParser()
     parser.add_argument("--exit-with-stdin", action="store_true")
+    parser.add_argument("--read", action="store_true")
     options = parser.parse_args()
     if options.exit_with_stdin:
         end_with_stdin()
-    serve_app(Starlette(routes=[Route(STATUS_PATH, nothing, methods=["POST"])]), "127.0.0.1", 0, announce)
+    handler = reading if options.read else nothing
+    serve_app(Starlette(routes=[Route(STATUS_PATH, handler, methods=["POST"])]), "127.0.0.1", 0, announce)
     return 0
 
 
