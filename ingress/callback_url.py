@@ -46,7 +46,7 @@ def attempt_of(query: str) -> AttemptRef | None:
     """
     ours = _OURS(query)
     if ours is not None:
-        return AttemptRef(ours[1], int(ours[2]))
+        return AttemptRef._make((ours[1], int(ours[2])))
     try:
         parameters = parse_qs(query, max_num_fields=100)
     except ValueError:

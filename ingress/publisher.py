@@ -10,11 +10,12 @@ all the same.
 Who polls librdkafka decides what a request costs. With few records on their way a thread waits for reports:
 one is handed to the event loop within a tenth of a millisecond. With many, thread and loop would fight for
 the interpreter's lock at every report, so that then the loop itself polls, once a millisecond, and the thread
-stands by; what is to be published goes out with each such poll, together: else librdkafka's own thread sends
-it in many small requests (measured at 15,000 requests/s: 14 µs of its time a record instead of 4, which the
-broker on the same two cores feels as well). Measured with a bare handler that publishes 500 bytes, 256 connections, real Kafka on the same two
-cores: the thread alone 16,000 requests/s, the loop alone 39,800; at one connection the loop alone takes
-1.2 ms (a timer of libuv has milliseconds), the thread 0.29 ms.
+stands by. What is to be published goes out with each such poll, together: else librdkafka's own thread sends
+it in many small requests (at 15,000 requests/s: 14 µs of its time a record instead of 4, which the broker on
+the same two cores feels as well).
+Measured with a bare handler that publishes 500 bytes, 256 connections, real Kafka on the same two cores: the
+thread alone 16,000 requests/s, the loop alone 39,800; at one connection the loop alone takes 1.2 ms (a timer
+of libuv has milliseconds), the thread 0.29 ms.
 """
 
 import asyncio

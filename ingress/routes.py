@@ -10,6 +10,7 @@ from ingress.answers.decide import Answers
 from ingress.answers.guard import LoopGuard
 from ingress.call_events import call_status
 from ingress.callback_url import EVENTS_PATH, INBOUND_PATH, STATUS_PATH, VOICE_PATH, attempt_of
+from ingress.calls import Kind
 from ingress.config import IngressConfig
 from ingress.encoding import Encoder
 from ingress.event_streams import event_batch
@@ -50,8 +51,8 @@ def webhooks(
 
     parts = (encoder, keeper, reports)
     return {
-        STATUS_PATH: Endpoint(Webhook.STATUS, FORM_METHODS, reader.form, status, *parts),
-        INBOUND_PATH: Endpoint(Webhook.INBOUND, FORM_METHODS, reader.form, message, *parts),
-        VOICE_PATH: Endpoint(Webhook.VOICE, FORM_METHODS, reader.form, call, *parts),
-        EVENTS_PATH: Endpoint(Webhook.EVENTS, frozenset({"POST"}), reader.json, batch, *parts),
+        STATUS_PATH: Endpoint(Webhook.STATUS, FORM_METHODS, Kind.FORM, reader.form, status, *parts),
+        INBOUND_PATH: Endpoint(Webhook.INBOUND, FORM_METHODS, Kind.FORM, reader.form, message, *parts),
+        VOICE_PATH: Endpoint(Webhook.VOICE, FORM_METHODS, Kind.FORM, reader.form, call, *parts),
+        EVENTS_PATH: Endpoint(Webhook.EVENTS, frozenset({"POST"}), Kind.JSON, reader.json, batch, *parts),
     }
