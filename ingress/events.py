@@ -98,27 +98,34 @@ def provider_status(form: Form, attempt: AttemptRef | None, received_at: int) ->
     if isinstance(message_sid, Refusal):
         return message_sid
     values = form.values
-    status = (values.get("MessageStatus") or values.get("SmsStatus") or "").strip().lower()
+    get = values.get
+    status = (get("MessageStatus") or get("SmsStatus") or "").strip().lower()
     if not status:
         return missing("MessageStatus")
-    error_code = number(values.get("ErrorCode"))
-    notification, tried = attempt or (None, None)
+    code, segments = get("ErrorCode"), get("NumSegments")
+    error_code = number(code) if code else None
+    if attempt is None:
+        notification = tried = None
+        identity = event_id(message_sid, status, str(error_code or ""), "", "")
+    else:
+        notification, tried = attempt
+        identity = event_id(message_sid, status, str(error_code or ""), notification, str(tried))
     return ProviderStatus(
-        event_id=event_id(message_sid, status, str(error_code or ""), notification or "", str(tried or "")),
+        event_id=identity,
         provider=PROVIDER,
-        account_sid=values.get("AccountSid", ""),
+        account_sid=get("AccountSid", ""),
         message_sid=message_sid,
         notification_id=notification,
         attempt=tried,
         status=status,
         error_code=error_code,
         channel=channel(form, message_sid),
-        recipient=address(values.get("To")),
-        sender=address(values.get("From")),
+        recipient=address(get("To")),
+        sender=address(get("From")),
         received_at=received_at,
         source=SOURCE,
-        raw_dlr_done_date=values.get("RawDlrDoneDate") or None,
-        segments=number(values.get("NumSegments")),
+        raw_dlr_done_date=get("RawDlrDoneDate") or None,
+        segments=number(segments) if segments else None,
         parameters=values,
     )
 
