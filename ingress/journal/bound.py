@@ -38,7 +38,9 @@ class Bound:
 
     def _why_not(self, size: int, kept_bytes: int) -> str | None:
         taken = kept_bytes + self.queued_bytes
-        if taken + HEADER_BYTES + size > self._most_bytes:
+        # Two segments in a row take more than one may: so many may what is queued begin, at worst.
+        begun = 1 + 2 * (self.queued_bytes + size) // self.segment_bytes
+        if taken + size + begun * HEADER_BYTES > self._most_bytes:
             return f"{taken} bytes are kept, {self._most_bytes} allowed; bring the broker back, or allow more"
         if self.queued_bytes + size > MOST_QUEUED_BYTES:
             return f"{self.queued_bytes} bytes wait for the disk; look whether it hangs"

@@ -94,8 +94,8 @@ class Journal:
     ) -> Self:
         """Lock the directory (made if need be) and recover what is in it. Blocks: some 0.4 s per 100 MB.
 
-        `most_bytes`: what the segments may take on the disk, all together; one more header (22 bytes) for
-        each that is begun. `segment_bytes`: when to begin the next; at most a quarter of `most_bytes`.
+        `most_bytes`: what the segments may take on the disk, all together (after failed writes a few headers
+        of 22 bytes more). `segment_bytes`: when to begin the next; at most a quarter of `most_bytes`.
         `probe_s`: how often a disk that failed is tried when nothing is appended. Raises JournalLocked when
         another process has it, JournalUnusable for anything else, with where and what to do in the message;
         ValueError for sizes that hold nothing.

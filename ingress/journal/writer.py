@@ -44,7 +44,7 @@ _FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 class Writer:
-    """`start`, then `put` and `sweep` from one thread, at the end `end` and `join`."""
+    """`start`, then `put` from one thread, at the end `end` and `join`."""
 
     __slots__ = (
         "_active",
