@@ -23,7 +23,7 @@ from ingress.answers.config import load_answers
 from ingress.config import IngressConfig
 from ingress.draining import Drain
 from ingress.encoding import Encoder
-from ingress.journal import Journal, left_behind
+from ingress.journal import Journal, JournalError, left_behind
 from ingress.keeping import Keeper
 from ingress.metrics import CONTENT_TYPE, Metrics
 from ingress.publisher import Publisher
@@ -40,23 +40,23 @@ ACCOUNTS_REFRESH_S = 1.0
 MEGABYTE = 2**20
 
 
-def create_app(config: IngressConfig, worker: int = 0) -> ASGIApp:
-    """The application for one event loop and one run of its lifespan.
+def create_app(config: IngressConfig, worker: int = 0, metrics: Metrics | None = None) -> ASGIApp:
+    """The application for one event loop and one run of its lifespan; `metrics` are where it counts.
 
     Raises ConfigError for accounts or answers that cannot be used, JournalUnusable for such a directory.
     """
-    return _App(config, worker)
+    return _App(config, worker, metrics or Metrics())
 
 
 class _App:
     """Twilio's routes go straight to their endpoints, everything else through Starlette."""
 
-    def __init__(self, config: IngressConfig, worker: int) -> None:
+    def __init__(self, config: IngressConfig, worker: int, metrics: Metrics) -> None:
         self._config = config
         self._worker = worker
         self._accounts = AccountsFile(config)
         self._answers = load_answers(config.answers_file, config.sender_tenants)
-        self._metrics = Metrics()
+        self._metrics = metrics
         self._endpoints: dict[str, ASGIApp] = {}
         self._readiness: ReadinessCheck | None = None
         routes = [Route("/healthz", self._healthz), Route("/readyz", self._readyz)]
@@ -98,7 +98,7 @@ class _App:
             publisher = Publisher(config.kafka, on_outage=outage)
             keeper = Keeper(publisher, journal, ack_timeout_s=config.ack_timeout_s, on_journaled=wanted.set)
             publisher.start()
-            watch(self._metrics, journal, keeper, publisher)
+            watch(self._metrics, self._accounts, journal, keeper, publisher)
             self._readiness = ReadinessCheck(publisher, encoder, journal)
             self._endpoints = webhooks(
                 config,
@@ -130,16 +130,28 @@ class _App:
         if self._worker:
             return
         in_use = {f"worker-{number}" for number in range(self._config.workers)}
-        for directory in await asyncio.to_thread(_left_behind, self._config.journal_dir, in_use):
-            log.info("journal.adopted", directory=str(directory))
-            journal = await asyncio.to_thread(
-                Journal.open, directory, most_bytes=self._config.journal_max_mb * MEGABYTE
-            )
-            journal.start()
+        # What is kept now does not depend on these: the next start tries again.
+        try:
+            found = await asyncio.to_thread(_left_behind, self._config.journal_dir, in_use)
+        except JournalError as trouble:
+            log.error("journal.not_adopted", detail=str(trouble))
+            return
+        for directory in found:
             try:
-                await Drain(journal, publisher, keeper, asyncio.Event()).empty()
-            finally:
-                await journal.close()
+                await self._adopt(directory, publisher, keeper)
+            except JournalError as trouble:
+                log.error("journal.not_adopted", detail=str(trouble))
+
+    async def _adopt(self, directory: Path, publisher: Publisher, keeper: Keeper) -> None:
+        journal = await asyncio.to_thread(
+            Journal.open, directory, most_bytes=self._config.journal_max_mb * MEGABYTE
+        )
+        log.info("journal.adopted", directory=str(directory))
+        journal.start()
+        try:
+            await Drain(journal, publisher, keeper, asyncio.Event()).empty()
+        finally:
+            await journal.close()
 
     async def _healthz(self, request: Request) -> Response:
         return PlainTextResponse("ok\n")

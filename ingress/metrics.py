@@ -17,6 +17,7 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from prometheus_client.metrics_core import Metric
 
 from ingress.accepted import Oddity, Reply
+from ingress.guarding import Fault
 from ingress.refusals import Reason
 
 CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
@@ -64,11 +65,27 @@ _HELP = {
 }
 
 
+class Total(StrEnum):
+    """What others count and is asked for when somebody looks."""
+
+    ACCOUNTS_REFUSED = "ingress_accounts_refused"
+    JOURNAL_DAMAGED = "ingress_journal_damaged"
+
+
+_TOTAL_HELP = {
+    # Rising: somebody replaced the accounts file with one that cannot be used; the accounts before it stay.
+    Total.ACCOUNTS_REFUSED: "Accounts files that were not taken.",
+    # Rising: the disk loses what was fsynced; the segment is put aside.
+    Total.JOURNAL_DAMAGED: "Stretches of the journal that turned out unreadable.",
+}
+
+
 class Metrics:
     """The table."""
 
     __slots__ = (
         "_acks",
+        "_faults",
         "_gauges",
         "_oddities",
         "_refusals",
@@ -76,22 +93,29 @@ class Metrics:
         "_replies",
         "_requests",
         "_seconds",
+        "_totals",
     )
 
     def __init__(self) -> None:
         self._requests = {(w, r): 0 for w in Webhook for r in Result}
         self._refusals = dict.fromkeys(Reason, 0)
+        self._faults = dict.fromkeys(Fault, 0)
         self._oddities = dict.fromkeys(Oddity, 0)
         self._replies = dict.fromkeys(Reply, 0)
         self._acks = {w: [0] * (len(ACK_BUCKETS_S) + 1) for w in Webhook}
         self._seconds = dict.fromkeys(Webhook, 0.0)
         self._gauges: dict[Gauge, Callable[[], float]] = {}
+        self._totals: dict[Total, Callable[[], int]] = {}
         self._registry = CollectorRegistry()
         self._registry.register(self)  # it only has to have `collect`
 
     def watch(self, gauge: Gauge, value: Callable[[], float]) -> None:
-        """Show what this returns from now on. Called in the thread that asks; it must be cheap."""
+        """Show what this returns from now on. Called by `collect`; it must be cheap."""
         self._gauges[gauge] = value
+
+    def watch_total(self, total: Total, value: Callable[[], int]) -> None:
+        """The same for what only grows."""
+        self._totals[total] = value
 
     def answered(self, webhook: Webhook, result: Result) -> None:
         self._requests[webhook, result] += 1
@@ -99,6 +123,10 @@ class Metrics:
     def refused(self, webhook: Webhook, reason: Reason) -> None:
         self._requests[webhook, Result.REFUSED] += 1
         self._refusals[reason] += 1
+
+    def ended(self, fault: Fault) -> None:
+        """A connection was ended before its request reached a route."""
+        self._faults[fault] += 1
 
     def acknowledged(self, webhook: Webhook, seconds: float) -> None:
         """The broker had all records `seconds` after they were handed over."""
@@ -128,6 +156,8 @@ class Metrics:
         yield requests
         # `bad-signature` rising: someone forges, or PUBLIC_BASE_URL or a token is wrong.
         yield _counter("ingress_refusals", "Refused webhooks by reason.", "reason", self._refusals)
+        # Rising: somebody scans or attacks the port, or a proxy in front is set up wrongly.
+        yield _counter("ingress_connections_ended", "Connections ended by fault.", "fault", self._faults)
         # Rising: the platform has news; what nobody knew was kept.
         yield _counter("ingress_oddities", "Kept although unknown, by kind.", "kind", self._oddities)
         yield _counter(
@@ -142,13 +172,15 @@ class Metrics:
         yield acks
         for gauge, value in self._gauges.items():
             yield GaugeMetricFamily(gauge.value, _HELP[gauge], value=value())
+        for total, counted in self._totals.items():
+            yield CounterMetricFamily(total.value, _TOTAL_HELP[total], value=counted())
 
 
 def _counter(
     name: str,
     documentation: str,
     label: str,
-    counts: "dict[Reason, int] | dict[Oddity, int] | dict[Reply, int]",
+    counts: "dict[Reason, int] | dict[Fault, int] | dict[Oddity, int] | dict[Reply, int]",
 ) -> Metric:
     family = CounterMetricFamily(name, documentation, labels=[label])
     for of, count in counts.items():

@@ -2,14 +2,19 @@
 
 import time
 
+from ingress.accounts_file import AccountsFile
 from ingress.journal import Journal
 from ingress.keeping import Keeper
-from ingress.metrics import Gauge, Metrics
+from ingress.metrics import Gauge, Metrics, Total
 from ingress.publisher import Publisher
 
 
-def watch(metrics: Metrics, journal: Journal, keeper: Keeper, publisher: Publisher) -> None:
-    """From now on the gauges show these."""
+def watch(
+    metrics: Metrics, accounts: AccountsFile, journal: Journal, keeper: Keeper, publisher: Publisher
+) -> None:
+    """From now on gauges and totals show these."""
+    metrics.watch_total(Total.ACCOUNTS_REFUSED, lambda: accounts.refused)
+    metrics.watch_total(Total.JOURNAL_DAMAGED, lambda: journal.damaged)
     metrics.watch(Gauge.JOURNAL_ENTRIES, lambda: journal.depth)
     metrics.watch(Gauge.JOURNAL_BYTES, lambda: journal.size_bytes)
     metrics.watch(Gauge.JOURNAL_AGE, lambda: oldest_age_s(journal))

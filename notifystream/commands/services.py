@@ -10,12 +10,14 @@ import signal
 import sys
 import threading
 from collections.abc import Callable
+from functools import partial
 from types import FrameType
 from typing import Annotated
 
 import typer
 
-from notifystream.console import configure_logging, fail, settings
+from notifystream import logs
+from notifystream.console import WRONG_USE, configure_logging, fail, settings
 from notifystream.settings import Settings
 
 ExitWithStdin = Annotated[
@@ -32,16 +34,26 @@ def ingress(exit_with_stdin: ExitWithStdin = False) -> None:
     """Take Twilio's webhooks in: verify, write to Kafka, answer.
 
     Needs KAFKA_BOOTSTRAP_SERVERS, SCHEMA_REGISTRY_URL, TWILIO_ACCOUNT_SID, TWILIO_AUTH_TOKEN and
-    PUBLIC_BASE_URL; listens on INGRESS_HOST and INGRESS_PORT. Metrics are at its own /metrics.
+    PUBLIC_BASE_URL; listens on INGRESS_HOST and INGRESS_PORT. With INGRESS_WORKERS several processes share
+    the address, each with a journal of its own and its metrics on the next port after METRICS_PORT; without
+    METRICS_PORT metrics are at its own /metrics.
 
     [bold]Example[/]: PUBLIC_BASE_URL=https://hooks.example.com notifystream ingress
     """
     from notifystream import configs
 
-    config = configs.ingress(_prepared(exit_with_stdin, metrics=False))
-    from ingress.server import run
+    chosen = _prepared(exit_with_stdin, metrics=False)
+    config = configs.ingress(chosen)
+    from ingress.errors import IngressError
+    from ingress.server import PartsEnded, run
 
-    run(config, _ready_once())
+    prepare_worker = partial(logs.configure, chosen.log_format, chosen.log_level)
+    try:
+        run(config, _ready_once(), prepare_worker)
+    except PartsEnded as ended:
+        fail(str(ended))
+    except IngressError as unusable:
+        fail(str(unusable), WRONG_USE)
 
 
 def streams(exit_with_stdin: ExitWithStdin = False) -> None:
