@@ -2,18 +2,20 @@
 
 Guarantees: at most one record of a key is on its way at a time, so that of one key the first copies arrive in
 the order they were kept; an entry is forgotten only after all in-sync replicas have it, so that a crash
-writes some again and loses none; a broker that is away is asked again and again, and nothing else stops.
+writes some again and loses none; a broker that is away is asked again and again, and nothing else stops. An
+entry that a broker refuses stays, with those of its key behind it, and holds up no other.
 Leaves to others: the journal's files, and when records go there (`ingress.keeping`).
 """
 
 import asyncio
+from typing import Protocol
 
 import structlog
 
 from ingress.errors import BrokerAway
-from ingress.journal import Journal, JournalError, Kept
+from ingress.journal import Journal, JournalError, Kept, Position
 from ingress.keeping import Keeper
-from ingress.publisher import Delivery, Publisher
+from ingress.publisher import Delivery, Publishing
 
 log = structlog.get_logger("ingress.draining")
 
@@ -23,17 +25,37 @@ BATCH = 500
 # After a batch of which nothing arrived, or while only the broker can be asked.
 PAUSE_S = 0.5
 ASK_TIMEOUT_S = 2.0
+# What a broker refused is tried again this often: a topic may have been made, or a limit raised.
+REFUSED_AGAIN_S = 10.0
+
+
+class Broker(Publishing, Protocol):
+    """What emptying the journal needs of a broker."""
+
+    def ask_broker(self, timeout_s: float) -> None:
+        """Return when a broker answers; raises BrokerAway. Blocks."""
 
 
 class Drain:
     """One task. `wanted` is to be set whenever an entry came into the journal or the broker went away."""
 
-    __slots__ = ("_journal", "_keeper", "_publisher", "wanted")
+    __slots__ = ("_journal", "_keeper", "_pause_s", "_publisher", "_refused", "_refused_again_at", "wanted")
 
-    def __init__(self, journal: Journal, publisher: Publisher, keeper: Keeper, wanted: asyncio.Event) -> None:
+    def __init__(
+        self,
+        journal: Journal,
+        publisher: Broker,
+        keeper: Keeper,
+        wanted: asyncio.Event,
+        *,
+        pause_s: float = PAUSE_S,
+    ) -> None:
         self._journal = journal
         self._publisher = publisher
         self._keeper = keeper
+        self._pause_s = pause_s
+        self._refused: set[Position] = set()
+        self._refused_again_at = 0.0
         self.wanted = wanted
 
     async def run(self) -> None:
@@ -48,39 +70,50 @@ class Drain:
         """Return when the journal is empty and the broker is there."""
         while self._journal.depth or self._keeper.to_journal is not None:
             if not await self._step():
-                await asyncio.sleep(PAUSE_S)
+                await asyncio.sleep(self._pause_s)
 
     async def _step(self) -> bool:
         """Whether there was any progress."""
+        if self._refused and asyncio.get_running_loop().time() >= self._refused_again_at:
+            self._refused.clear()
         try:
-            head = await self._journal.head(BATCH)
+            head = await self._journal.head(BATCH + len(self._refused))
         except JournalError as trouble:
             log.error("journal.unreadable", detail=str(trouble))
             return False
-        if not head:
-            return await self._ask() if self._keeper.to_journal is not None else False
-        batch = _Batch(first_of_each_key(head))
+        due = [kept for kept in first_of_each_key(head) if kept.position not in self._refused]
+        if not due:
+            return self._keeper.to_journal is not None and await self._ask()
+        batch = _Batch(due)
         for delivery in batch.deliveries:
             self._publisher.publish(delivery)
         await batch.all_reported
         arrived = [
             kept for kept, sent in zip(batch.entries, batch.deliveries, strict=True) if sent.error is None
         ]
-        self._journal.forget(arrived)
         if arrived:
+            self._journal.forget(arrived)
             self._keeper.broker_back()
-        else:
-            self._keeper.broker_away(str(batch.deliveries[0].error))
+        elif await self._ask():
+            self._set_aside(batch)
         return bool(arrived)
 
     async def _ask(self) -> bool:
-        """The journal took nothing that could be sent, so ask whether a broker is there at all."""
+        """Whether a broker is there, when no record can tell."""
         try:
             await asyncio.to_thread(self._publisher.ask_broker, ASK_TIMEOUT_S)
-        except BrokerAway:
+        except BrokerAway as away:
+            self._keeper.broker_away(str(away))
             return False
         self._keeper.broker_back()
         return True
+
+    def _set_aside(self, batch: "_Batch") -> None:
+        if not self._refused:
+            self._refused_again_at = asyncio.get_running_loop().time() + REFUSED_AGAIN_S
+        self._refused.update(kept.position for kept in batch.entries)
+        first = batch.deliveries[0]
+        log.error("journal.refused", entries=len(self._refused), topic=first.topic, detail=first.error)
 
 
 def first_of_each_key(entries: list[Kept]) -> list[Kept]:

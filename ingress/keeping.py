@@ -22,6 +22,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable
 from enum import Enum, auto
+from typing import Protocol
 
 import structlog
 
@@ -42,26 +43,28 @@ class Where(Enum):
     JOURNAL = auto()
 
 
+class Waiting(Protocol):
+    """Whoever is told once where the record was kept, or why it was not: an asyncio.Future, for example."""
+
+    def done(self) -> bool:
+        """Whether it was told, or nobody waits any more."""
+
+    def set_result(self, where: Where, /) -> None:
+        """The record is kept."""
+
+    def set_exception(self, trouble: BaseException, /) -> None:
+        """It is not: NotKept, or a defect."""
+
+
 class _Keeping(Delivery):
     """A record somebody waits for."""
 
     __slots__ = ("answer", "given_up", "handed_at", "received_at")
 
-    def __init__(
-        self,
-        topic: str,
-        key: str,
-        value: bytes,
-        on_report: Callable[[Delivery], None],
-        received_at: int,
-        answer: "asyncio.Future[Where]",
-        handed_at: float,
-    ) -> None:
-        super().__init__(topic, key, value, on_report)
-        self.received_at = received_at
-        self.answer = answer
-        self.handed_at = handed_at
-        self.given_up = False  # its fate is the journal's
+    answer: Waiting
+    given_up: bool  # its fate is the journal's
+    handed_at: float
+    received_at: int
 
 
 class Keeper:
@@ -98,18 +101,25 @@ class Keeper:
 
     def keep(self, topic: str, key: str, value: bytes, received_at: int) -> "asyncio.Future[Where]":
         """Hand the record over; await the future. `received_at` is in milliseconds since the epoch."""
-        loop = self._loop
-        answer: asyncio.Future[Where] = loop.create_future()
-        record = _Keeping(topic, key, value, self._reported, received_at, answer, loop.time())
+        answer: asyncio.Future[Where] = self._loop.create_future()
+        self.keep_for(answer, topic, key, value, received_at)
+        return answer
+
+    def keep_for(self, answer: Waiting, topic: str, key: str, value: bytes, received_at: int) -> None:
+        """As `keep`, for somebody who is not a future."""
+        record = _Keeping(topic, key, value, self._reported)
+        record.answer = answer
+        record.received_at = received_at
+        record.given_up = False
         if self.to_journal is not None or self._journal.holds(topic, key):
             self._append(record)
-            return answer
+            return
+        record.handed_at = self._loop.time()
         self._waiting.append(record)
         if not self._sweeping:
             self._sweeping = True
-            loop.call_later(SWEEP_S, self._sweep)
+            self._loop.call_later(SWEEP_S, self._sweep)
         self._publisher.publish(record)
-        return answer
 
     def broker_away(self, why: str) -> None:
         """From now on records go to the journal, at once also those that wait for the broker now."""
@@ -134,9 +144,9 @@ class Keeper:
                 # Also when its fsync is still under way: the broker has it, and that is what was asked.
                 record.answer.set_result(Where.BROKER)
         elif not record.given_up and not record.answer.done():
-            self.broker_away(record.error)  # takes this record along with all that wait
-            if not record.given_up:
-                self._append(record)
+            # It says nothing of the others: librdkafka tries again by itself until a time-out, so what it
+            # reports sooner concerns this record or its topic.
+            self._append(record)
 
     def _sweep(self) -> None:
         waiting = self._waiting

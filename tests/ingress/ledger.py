@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """`lost` and `disordered`: a line for each. `copies`: what Kafka has of these keys, `repeats` included."""
+    """`lost` and `disordered`: a line for each. `copies`: all that Kafka has of these keys, repeats too."""
 
     acknowledged: int
     copies: int
