@@ -36,9 +36,9 @@ class Exposition:
         self._loop = asyncio.get_running_loop()
 
     def collect(self) -> list[Metric]:
-        """Raises TimeoutError when the loop does not answer, RuntimeError when it has ended."""
-        if self._loop is None:
-            return list(self._metrics.collect())
+        """Raises TimeoutError when the loop does not answer."""
+        if self._loop is None or self._loop.is_closed():
+            return list(self._metrics.collect())  # nothing changes
         collected: Future[list[Metric]] = Future()
 
         def collect() -> None:
@@ -61,11 +61,12 @@ def exposed(exposition: Exposition, host: str, port: int | None) -> Iterator[Non
     registry.register(exposition)
     try:
         server, thread = start_http_server(port, addr=host, registry=registry)
-    except OSError as taken:
+    except (OSError, UnicodeError) as wrong:  # UnicodeError: what can be no host's name
+        why = wrong.strerror if isinstance(wrong, OSError) else None
         raise ConfigError(
-            f"Metrics cannot be served on {host}:{port} ({taken.strerror or taken}); end what uses it, or "
-            "change METRICS_HOST and METRICS_PORT, of which each worker takes the next port."
-        ) from taken
+            f"Metrics cannot be served on {host}:{port} ({why or wrong}); end what uses it, or change "
+            "METRICS_HOST and METRICS_PORT, of which each worker takes the next port."
+        ) from wrong
     log.info("metrics.served", address=f"{host}:{server.server_port}")
     try:
         yield

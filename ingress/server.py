@@ -21,6 +21,7 @@ from starlette.types import ASGIApp
 from uvicorn.lifespan.on import LifespanOn
 
 from ingress.app import create_app
+from ingress.clients import check_clients
 from ingress.config import IngressConfig
 from ingress.errors import ConfigError, IngressError
 from ingress.exposing import Exposition, exposed
@@ -60,6 +61,7 @@ def run(
             f"METRICS_PORT {config.metrics_port} leaves no port for each of {config.workers} workers; each "
             "takes the next one, so choose a lower one."
         )
+    check_clients(config)
     with listening(config.host, config.port, "INGRESS_HOST and INGRESS_PORT") as listener:
         if config.workers == 1:
             serve_worker(config, 0, listener, on_ready)
@@ -110,11 +112,14 @@ def listening(host: str, port: int, setting: str) -> socket.socket:
     try:
         family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         return socket.create_server(address, family=family, backlog=BACKLOG)
-    except OSError as taken:
+    except (OSError, UnicodeError) as wrong:  # UnicodeError: what can be no host's name
         raise ConfigError(
-            f"{host}:{port} cannot be listened on ({taken.strerror or taken}); end what uses it, or change "
-            f"{setting}."
-        ) from taken
+            f"{host}:{port} cannot be listened on ({_why(wrong)}); end what uses it, or change {setting}."
+        ) from wrong
+
+
+def _why(wrong: OSError | UnicodeError) -> str:
+    return (wrong.strerror if isinstance(wrong, OSError) else None) or str(wrong)
 
 
 def server_config(app: ASGIApp, guard: Guard, grace_s: int) -> uvicorn.Config:
@@ -178,7 +183,10 @@ class Server(uvicorn.Server):
         self.should_exit = True
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets=sockets)
+        try:
+            await super().startup(sockets=sockets)
+        except SystemExit:  # uvicorn's way out when the parts could not start; the log has why
+            self.parts_ended = self.should_exit = True
         if self.started and sockets:
             _collect_rarely()
             if self._exposition is not None:

@@ -14,24 +14,26 @@ uvicorn's own `Multiprocess` knows no number of a worker and no pause between re
 outlive a parent that was killed: they hold both ends of the pipe that would tell them.
 """
 
+import contextlib
 import os
 import signal
 import socket
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, MutableMapping
 from dataclasses import dataclass, field
-from multiprocessing import get_context
+from multiprocessing import get_context, resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from types import FrameType
+from typing import Any
 
 import structlog
 
 from ingress.config import IngressConfig
 from ingress.errors import IngressError
-from ingress.server import grace_s, serve_worker
+from ingress.server import PartsEnded, grace_s, serve_worker
 
 log = structlog.get_logger("ingress.workers")
 
@@ -109,6 +111,8 @@ class _Supervisor:
         self._alive, self._life = _spawn.Pipe(duplex=False)
 
     def run(self) -> None:
+        # multiprocessing's own helper, now: its start would undo the mask around the first worker's.
+        resource_tracker.ensure_running()
         woken, wake = socket.socketpair()
         with woken, wake:
             wake.setblocking(False)
@@ -143,23 +147,41 @@ class _Supervisor:
                 self._hear(worker)
 
     def _start(self, worker: _Worker) -> None:
-        worker.reports, reports = _spawn.Pipe(duplex=False)
-        worker.process = _spawn.Process(
+        worker.started_at = time.monotonic()
+        worker.ready = False
+        try:
+            self._spawn_process(worker)
+        except OSError as trouble:  # no memory or no process left: the other workers go on
+            worker.deaths += 1
+            worker.start_at = worker.started_at + pause_s(worker.deaths)
+            log.error("worker.not_started", worker=worker.number, detail=trouble.strerror)
+
+    def _spawn_process(self, worker: _Worker) -> None:
+        heard, reports = _spawn.Pipe(duplex=False)
+        process = _spawn.Process(
             target=_work,
             args=(self._config, worker.number, self._listener, reports, self._alive, self._prepare),
             name=f"ingress-{worker.number}",
         )
-        worker.process.start()
-        reports.close()  # the worker has its own: so its end shows here
-        worker.started_at = time.monotonic()
-        worker.ready = False
+        # Blocked in the worker for its life: Ctrl-C in a terminal reaches all processes, and the parent's
+        # SIGTERM is what ends a worker, also while it is still importing.
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            process.start()
+        except BaseException:
+            heard.close()
+            raise
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+            reports.close()  # the worker has its own: so its end shows here
+        worker.process, worker.reports = process, heard
 
     def _hear(self, worker: _Worker) -> None:
         refused: _Refused | None = None
         if worker.reports is not None and worker.reports.poll():
             try:
                 report = worker.reports.recv()
-            except EOFError:
+            except (EOFError, OSError):  # OSError: killed in the middle of a report
                 worker.reports.close()
                 worker.reports = None
             else:
@@ -204,6 +226,8 @@ class _Supervisor:
             worker.reports = None
 
     def _end_all(self) -> None:
+        # Who connects from now on is refused at once, so that a proxy asks another ingress.
+        self._listener.close()
         running = [(worker, worker.process) for worker in self._workers if worker.process is not None]
         for _, process in running:
             process.terminate()
@@ -230,13 +254,30 @@ def _work(
     """The life of one worker, in its process."""
     if prepare is not None:
         prepare()
-    structlog.contextvars.bind_contextvars(worker=number)
+    _name_in_logs(number)
     threading.Thread(target=_end_with_parent, args=(alive,), name="end-with-parent", daemon=True).start()
+
+    def report(what: _Ready | _Refused) -> None:
+        with contextlib.suppress(BrokenPipeError):  # the parent is gone, and so is this worker in a moment
+            reports.send(what)
+
     try:
-        serve_worker(config, number, listener, lambda address: reports.send(_Ready(address)))
+        serve_worker(config, number, listener, lambda address: report(_Ready(address)))
+    except PartsEnded:
+        sys.exit(1)
     except IngressError as wrong:
-        reports.send(_Refused(str(wrong)))
+        report(_Refused(str(wrong)))
         sys.exit(REFUSED)
+
+
+def _name_in_logs(number: int) -> None:
+    """In every line, also of threads, which a context variable would not reach."""
+
+    def named(logger: object, method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+        event.setdefault("worker", number)
+        return event
+
+    structlog.configure(processors=[named, *structlog.get_config()["processors"]])
 
 
 def _end_with_parent(alive: "Connection[object, object]") -> None:
