@@ -39,7 +39,16 @@ class Broker(Publishing, Protocol):
 class Drain:
     """One task. `wanted` is to be set whenever an entry came into the journal or the broker went away."""
 
-    __slots__ = ("_journal", "_keeper", "_pause_s", "_publisher", "_refused", "_refused_again_at", "wanted")
+    __slots__ = (
+        "_journal",
+        "_keeper",
+        "_pause_s",
+        "_publisher",
+        "_refused",
+        "_refused_again_at",
+        "_refused_again_s",
+        "wanted",
+    )
 
     def __init__(
         self,
@@ -49,11 +58,13 @@ class Drain:
         wanted: asyncio.Event,
         *,
         pause_s: float = PAUSE_S,
+        refused_again_s: float = REFUSED_AGAIN_S,
     ) -> None:
         self._journal = journal
         self._publisher = publisher
         self._keeper = keeper
         self._pause_s = pause_s
+        self._refused_again_s = refused_again_s
         self._refused: set[Position] = set()
         self._refused_again_at = 0.0
         self.wanted = wanted
@@ -110,7 +121,7 @@ class Drain:
 
     def _set_aside(self, batch: "_Batch") -> None:
         if not self._refused:
-            self._refused_again_at = asyncio.get_running_loop().time() + REFUSED_AGAIN_S
+            self._refused_again_at = asyncio.get_running_loop().time() + self._refused_again_s
         self._refused.update(kept.position for kept in batch.entries)
         first = batch.deliveries[0]
         log.error("journal.refused", entries=len(self._refused), topic=first.topic, detail=first.error)

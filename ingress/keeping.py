@@ -89,7 +89,11 @@ class Keeper:
         ack_timeout_s: float,
         on_journaled: Callable[[], None],
     ) -> None:
-        """`on_journaled` is called when an entry is in the journal that the broker is to have."""
+        """`on_journaled` is called when the drain has something to do.
+
+        That is: an entry came into the journal, or a broker went away that has to be asked for, as nothing
+        else would when the journal is empty and takes nothing.
+        """
         self._publisher = publisher
         self._journal = journal
         self._ack_timeout_s = ack_timeout_s
@@ -130,6 +134,7 @@ class Keeper:
             record = self._waiting.popleft()
             if not record.answer.done() and not record.given_up:
                 self._append(record)
+        self._on_journaled()
 
     def broker_back(self) -> None:
         if self.to_journal is not None:

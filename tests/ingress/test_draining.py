@@ -18,17 +18,20 @@ pytestmark = pytest.mark.anyio
 
 NOW_MS = 1_700_000_000_000
 LONGEST_S = 10.0
+NEVER_S = 600.0
 
 
 class Drained:
     """A drain at work, with its broker, its journal and the keeper it tells of outages."""
 
-    def __init__(self, journal: Journal) -> None:
+    def __init__(self, journal: Journal, refused_again_s: float) -> None:
         self.journal = journal
         self.broker = FakeBroker()
         self.wanted = asyncio.Event()
-        self.keeper = Keeper(self.broker, journal, ack_timeout_s=600, on_journaled=self.wanted.set)
-        self.drain = Drain(journal, self.broker, self.keeper, self.wanted, pause_s=0.001)
+        self.keeper = Keeper(self.broker, journal, ack_timeout_s=NEVER_S, on_journaled=self.wanted.set)
+        self.drain = Drain(
+            journal, self.broker, self.keeper, self.wanted, pause_s=0.001, refused_again_s=refused_again_s
+        )
 
     async def append(self, *named: str) -> None:
         """Entries `key=value`, on the disk when this returns."""
@@ -55,9 +58,9 @@ class Drained:
 
 
 @asynccontextmanager
-async def draining(directory: Path) -> AsyncIterator[Drained]:
+async def draining(directory: Path, refused_again_s: float = NEVER_S) -> AsyncIterator[Drained]:
     async with journal_in(directory / "journal") as journal:
-        drained = Drained(journal)
+        drained = Drained(journal, refused_again_s)
         task = asyncio.create_task(drained.drain.run())
         try:
             yield drained
@@ -121,7 +124,6 @@ async def test_with_nothing_to_send_it_asks_until_a_broker_is_there(tmp_path: Pa
     async with draining(tmp_path) as drained:
         drained.broker.away = True
         drained.keeper.broker_away("all brokers are down")
-        drained.wanted.set()
         await drained.until(lambda: "nobody answers" in str(drained.keeper.to_journal), "a question")
         drained.broker.away = False
         await drained.until(lambda: drained.keeper.to_journal is None, "the keeper to be told")
@@ -141,11 +143,8 @@ async def test_what_a_broker_refuses_holds_up_its_own_key_only_and_no_webhook(tm
         assert drained.keeper.to_journal is None
 
 
-async def test_what_a_broker_refused_is_tried_again_later(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("ingress.draining.REFUSED_AGAIN_S", 0.0)
-    async with draining(tmp_path) as drained:
+async def test_what_a_broker_refused_is_tried_again_later(tmp_path: Path) -> None:
+    async with draining(tmp_path, refused_again_s=0.0) as drained:
         await drained.append("bad=1", "bad=2")
         await drained.handed_over("bad=1")
         drained.broker.fail(drained.broker.waiting[0], "Kafka: unknown topic")

@@ -31,13 +31,13 @@ class Kept:
     def __init__(self, journal: Journal, ack_timeout_s: float) -> None:
         self.broker = FakeBroker()
         self.journal = journal
-        self.journaled = 0
+        self.drain_wanted: list[int] = []  # how many entries there were each time
         self.keeper = Keeper(
             self.broker, journal, ack_timeout_s=ack_timeout_s, on_journaled=self._on_journaled
         )
 
     def _on_journaled(self) -> None:
-        self.journaled += 1
+        self.drain_wanted.append(self.journal.depth)
 
     def keep(self, key: str = "k", value: bytes = b"v") -> asyncio.Future[Where]:
         return self.keeper.keep(TOPIC, key, value, NOW_MS)
@@ -86,7 +86,7 @@ async def test_what_is_not_acknowledged_in_time_goes_to_the_journal(tmp_path: Pa
     async with keeping(tmp_path, ack_timeout_s=AT_ONCE_S) as kept:
         assert await where(kept.keep("k", b"late")) is Where.JOURNAL
         assert await entries(kept.journal) == [("k", b"late")]
-        assert kept.journaled == 1
+        assert kept.drain_wanted[-1] == 1
         assert "no acknowledgement within" in str(kept.keeper.to_journal)
 
 
@@ -107,7 +107,7 @@ async def test_it_is_not_answered_before_the_disk_has_it(tmp_path: Path) -> None
         answer = kept.keep()
         assert await asyncio.to_thread(disk.syncing.wait, LONGEST_S)
         assert not answer.done()
-        assert kept.journaled == 0
+        assert kept.drain_wanted == [0]
         disk.let_go.set()
         assert await where(answer) is Where.JOURNAL
 
@@ -145,6 +145,13 @@ async def test_an_outage_sends_all_that_wait_to_the_journal_in_their_order(tmp_p
         kept.keeper.broker_away("all brokers are down")
         assert {await where(answer) for answer in waiting} == {Where.JOURNAL}
         assert [key for key, _ in await entries(kept.journal)] == ["c", "a", "b"]
+
+
+async def test_an_outage_wants_the_drain_though_the_journal_takes_nothing(tmp_path: Path) -> None:
+    async with keeping(tmp_path, ack_timeout_s=AT_ONCE_S, most_bytes=1000) as kept:
+        with pytest.raises(NotKept):
+            await where(kept.keep("k", b"x" * 2000))
+        assert kept.drain_wanted == [0]
 
 
 async def test_during_an_outage_nobody_waits_for_the_broker(tmp_path: Path) -> None:
