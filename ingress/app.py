@@ -16,13 +16,13 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
-from starlette.types import ASGIApp, Receive, Scope, Send
 
 from ingress.accounts_file import AccountsFile
 from ingress.answers.config import load_answers
 from ingress.config import IngressConfig
 from ingress.draining import Drain
 from ingress.encoding import Encoder
+from ingress.exchanges import Endpoint
 from ingress.journal import Journal, JournalError, left_behind
 from ingress.keeping import Keeper
 from ingress.metrics import CONTENT_TYPE, Metrics
@@ -40,39 +40,30 @@ ACCOUNTS_REFRESH_S = 1.0
 MEGABYTE = 2**20
 
 
-def create_app(config: IngressConfig, worker: int = 0, metrics: Metrics | None = None) -> ASGIApp:
-    """The application for one event loop and one run of its lifespan; `metrics` are where it counts.
+class App:
+    """For one event loop and one run of the lifespan of `rest`.
 
-    Raises ConfigError for accounts or answers that cannot be used, JournalUnusable for such a directory.
+    `endpoints` are Twilio's routes by path, there while that runs; everything else goes to `rest`.
     """
-    return _App(config, worker, metrics or Metrics())
 
+    def __init__(self, config: IngressConfig, worker: int = 0, metrics: Metrics | None = None) -> None:
+        """`metrics` are where it counts.
 
-class _App:
-    """Twilio's routes go straight to their endpoints, everything else through Starlette."""
-
-    def __init__(self, config: IngressConfig, worker: int, metrics: Metrics) -> None:
+        Raises ConfigError for accounts or answers that cannot be used, JournalUnusable for such a directory.
+        """
         self._config = config
         self._worker = worker
         self._accounts = AccountsFile(config)
         self._answers = load_answers(config.answers_file, config.sender_tenants)
-        self._metrics = metrics
-        self._endpoints: dict[str, ASGIApp] = {}
+        self._metrics = metrics or Metrics()
+        self.endpoints: dict[str, Endpoint] = {}
         self._readiness: ReadinessCheck | None = None
         routes = [Route("/healthz", self._healthz), Route("/readyz", self._readyz)]
         if config.metrics_port is None:
             routes.append(Route("/metrics", self._exposition))
-        self._rest = Starlette(routes=routes, lifespan=self._lifespan)
+        self.rest = Starlette(routes=routes, lifespan=self._lifespan)
         self._directory = config.journal_dir / f"worker-{worker}"
         self._journal = Journal.open(self._directory, most_bytes=config.journal_max_mb * MEGABYTE)
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http":
-            endpoint = self._endpoints.get(scope["path"])
-            if endpoint is not None:
-                await endpoint(scope, receive, send)
-                return
-        await self._rest(scope, receive, send)
 
     @asynccontextmanager
     async def _lifespan(self, app: Starlette) -> AsyncIterator[None]:
@@ -100,13 +91,15 @@ class _App:
             publisher.start()
             watch(self._metrics, self._accounts, journal, keeper, publisher)
             self._readiness = ReadinessCheck(publisher, encoder, journal)
-            self._endpoints = webhooks(
-                config,
-                lambda: self._accounts.accounts,
-                self._answers,
-                encoder,
-                keeper,
-                Reports(self._metrics),
+            self.endpoints.update(
+                webhooks(
+                    config,
+                    lambda: self._accounts.accounts,
+                    self._answers,
+                    encoder,
+                    keeper,
+                    Reports(self._metrics),
+                )
             )
             running = [
                 tasks.create_task(Drain(journal, publisher, keeper, wanted).run()),

@@ -1,13 +1,12 @@
-"""One webhook's HTTP request, read whole and within bounds.
+"""One webhook's HTTP request as a whole: whether its route takes such a one, and its parts.
 
-Guarantees: nobody can make the process keep more than the largest body; nothing a client sends raises. How
-long a request may take to arrive is bounded by the server (`ingress.protocol`).
-Leaves to others: whether the request is genuine, and what it says.
+Guarantees: pure; nothing a client sends raises.
+Leaves to others: how it arrived (`ingress.exchanges`), whether it is genuine, and what it says.
 """
 
 from enum import Enum
 
-from starlette.types import Message, Receive, Scope
+from starlette.types import Scope
 
 from ingress.refusals import Reason, Refusal
 
@@ -52,42 +51,23 @@ class Call:
         self.target = path + b"?" + self.query if self.query else path
 
 
-async def read_call(scope: Scope, receive: Receive, kind: Kind, received_at: int) -> Call | Refusal:
-    """The request with its body. `received_at` is in milliseconds since the epoch."""
+def read_call(
+    scope: Scope, body: bytes, kind: Kind, methods: frozenset[str], received_at: int
+) -> Call | Refusal:
+    """The request, if it is one that the route takes. `received_at` is in milliseconds since the epoch."""
+    method = scope["method"]
+    if method not in methods:
+        return _WRONG_METHOD
     headers: dict[bytes, bytes] = dict(scope["headers"])
     if len(headers) > MOST_HEADERS:
         return _TOO_MANY_HEADERS
-    if scope["method"] == "GET":
+    if method == "GET":
         return Call(scope, headers, b"", received_at)
     content_type = headers.get(b"content-type", b"")
     if content_type not in kind.usual and (content_type.partition(b";")[0].strip().lower() not in kind.types):
         return kind.wrong_type
-    announced = headers.get(b"content-length", b"0")
-    # Longer than this many digits is too large whatever they say, and int() of thousands raises.
-    if len(announced) > 9 or (announced.isdigit() and int(announced) > kind.largest):
-        return kind.too_large
-    message = await receive()
-    if message["type"] == "http.request" and not message.get("more_body", False):
-        body: bytes | Refusal = message.get("body", b"")
-    else:
-        body = await _rest(message, receive, kind)
-    if isinstance(body, Refusal):
-        return body
     return Call(scope, headers, body, received_at) if len(body) <= kind.largest else kind.too_large
 
 
-async def _rest(message: Message, receive: Receive, kind: Kind) -> bytes | Refusal:
-    received = b""
-    while True:
-        if message["type"] == "http.disconnect":
-            return Refusal(Reason.TOO_SLOW, "the connection was closed before the body was complete")
-        part: bytes = message.get("body", b"")
-        received += part
-        if len(received) > kind.largest:
-            return kind.too_large
-        if not message.get("more_body", False):
-            return received
-        message = await receive()
-
-
 _TOO_MANY_HEADERS = Refusal(Reason.HEADERS_TOO_LARGE, f"more than {MOST_HEADERS} headers")
+_WRONG_METHOD = Refusal(Reason.WRONG_METHOD, "this route takes no such method; configure Twilio to use POST")

@@ -17,11 +17,13 @@ import logging
 import time
 import traceback
 from asyncio import BaseTransport, Transport
+from collections.abc import Mapping
 from typing import Any, ClassVar, cast
 
 import httptools
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
+from ingress.exchanges import Endpoint, ExchangingProtocol
 from ingress.guarding import LOG_S, Fault, Guard
 
 _STATUS = {
@@ -35,12 +37,15 @@ _STATUS = {
 _AGAIN_S = 0.05
 
 
-def guarded(guard: Guard) -> type[HttpToolsProtocol]:
-    """The protocol for `http=` of a uvicorn.Config, with all its connections under this guard."""
-    return type("GuardedProtocol", (_Guarded,), {"guard": guard})
+def guarded(guard: Guard, endpoints: Mapping[str, Endpoint]) -> type[HttpToolsProtocol]:
+    """The protocol for `http=` of a uvicorn.Config, with all its connections under this guard.
+
+    Requests of these paths go to their endpoints, all others to the application.
+    """
+    return type("GuardedProtocol", (_Guarded,), {"guard": guard, "endpoints": endpoints})
 
 
-class _Guarded(HttpToolsProtocol):
+class _Guarded(ExchangingProtocol):
     guard: ClassVar[Guard]
 
     def __init__(self, *args: Any, **named: Any) -> None:

@@ -12,7 +12,6 @@ class Reason(StrEnum):
     BAD_SIGNATURE = "bad-signature"
     TOO_LARGE = "too-large"
     WRONG_TYPE = "wrong-type"
-    TOO_SLOW = "too-slow"
     NOT_A_FORM = "not-a-form"
     NOT_A_BATCH = "not-a-batch"
     MISSING_PARAMETER = "missing-parameter"
@@ -32,7 +31,6 @@ _STATUS = {
     Reason.BAD_SIGNATURE: 403,
     Reason.TOO_LARGE: 413,
     Reason.WRONG_TYPE: 415,
-    Reason.TOO_SLOW: 408,
     Reason.NOT_A_FORM: 400,
     Reason.NOT_A_BATCH: 400,
     Reason.MISSING_PARAMETER: 400,

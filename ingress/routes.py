@@ -2,8 +2,6 @@
 
 from collections.abc import Callable
 
-from starlette.types import ASGIApp
-
 from ingress.accepted import Accepted
 from ingress.accounts import Accounts
 from ingress.answers.decide import Answers
@@ -15,6 +13,7 @@ from ingress.config import IngressConfig
 from ingress.encoding import Encoder
 from ingress.event_streams import event_batch
 from ingress.events import InboundContext, inbound, status_callback
+from ingress.exchanges import Endpoint as Taking
 from ingress.keeping import Keeper
 from ingress.metrics import Webhook
 from ingress.reading import Reader, VerifiedBody, VerifiedForm
@@ -31,7 +30,7 @@ def webhooks(
     encoder: Encoder,
     keeper: Keeper,
     reports: Reports,
-) -> dict[str, ASGIApp]:
+) -> dict[str, Taking]:
     """The endpoints by path."""
     reader = Reader(config, accounts)
     guard = LoopGuard()

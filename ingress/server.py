@@ -19,8 +19,9 @@ import structlog
 import uvicorn
 from starlette.types import ASGIApp
 from uvicorn.lifespan.on import LifespanOn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from ingress.app import create_app
+from ingress.app import App
 from ingress.clients import check_clients
 from ingress.config import IngressConfig
 from ingress.errors import ConfigError, IngressError
@@ -81,11 +82,12 @@ def serve_worker(
 ) -> None:
     """One worker with its journal, and its metrics on METRICS_PORT + `number`. Raises as `run`."""
     metrics = Metrics()
-    app = create_app(config, number, metrics)
+    app = App(config, number, metrics)
     exposition = Exposition(metrics)
     port = config.metrics_port and config.metrics_port + number
     with exposed(exposition, config.metrics_host, port):
-        _serve(app, listener, on_ready, grace_s(config), Guard(Limits(), metrics.ended), exposition)
+        protocol = guarded(Guard(Limits(), metrics.ended), app.endpoints)
+        _serve(app.rest, protocol, listener, on_ready, grace_s(config), exposition)
 
 
 def serve_app(
@@ -101,7 +103,7 @@ def serve_app(
         """The benchmark's empty handler has no metrics."""
 
     with listening(host, port, "the address") as listener:
-        _serve(app, listener, on_ready, grace_s, Guard(Limits(), uncounted))
+        _serve(app, guarded(Guard(Limits(), uncounted), {}), listener, on_ready, grace_s)
 
 
 def listening(host: str, port: int, setting: str) -> socket.socket:
@@ -122,11 +124,11 @@ def _why(wrong: OSError | UnicodeError) -> str:
     return (wrong.strerror if isinstance(wrong, OSError) else None) or str(wrong)
 
 
-def server_config(app: ASGIApp, guard: Guard, grace_s: int) -> uvicorn.Config:
+def server_config(app: ASGIApp, protocol: type[HttpToolsProtocol], grace_s: int) -> uvicorn.Config:
     return uvicorn.Config(
         app,
         loop="uvloop",
-        http=guarded(guard),
+        http=protocol,
         interface="asgi3",
         ws="none",
         lifespan="on",
@@ -144,13 +146,13 @@ def server_config(app: ASGIApp, guard: Guard, grace_s: int) -> uvicorn.Config:
 
 def _serve(
     app: ASGIApp,
+    protocol: type[HttpToolsProtocol],
     listener: socket.socket,
     on_ready: Callable[[str], None],
     grace_s: int,
-    guard: Guard,
     exposition: Exposition | None = None,
 ) -> None:
-    server = Server(server_config(app, guard, grace_s), on_ready, exposition)
+    server = Server(server_config(app, protocol, grace_s), on_ready, exposition)
     if threading.current_thread() is not threading.main_thread():
         server.run([listener])
     else:

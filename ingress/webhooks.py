@@ -4,9 +4,6 @@ Guarantees: 2xx only after every record of the webhook is kept, at the broker or
 Retry-After when one may not be; 4xx for what is refused, and then nothing was written. Every answer is
 counted. Logs carry no body and no phone number, and neither an attacker nor an outage can fill them.
 Leaves to others: everything that follows from a webhook.
-
-An ASGI application of its own for each route, without Starlette's request, response and middleware: with an
-empty handler these cost 10 of 29 µs a request (measured, `bench.ingress`), as much as all that is done here.
 """
 
 import asyncio
@@ -17,25 +14,21 @@ from collections.abc import Callable
 from typing import Generic, TypeVar
 
 import structlog
-from starlette.types import Message, Receive, Scope, Send
 
-from ingress.accepted import NO_CONTENT, Accepted, Answer
+from ingress.accepted import Accepted, Answer
 from ingress.calls import Call, Kind, read_call
 from ingress.encoding import Encoder
 from ingress.errors import NotKept
+from ingress.exchanges import Exchange
 from ingress.keeping import Keeper, Waiting, Where
 from ingress.metrics import Metrics, Result, Webhook
 from ingress.refusals import Reason, Refusal
+from ingress.responses import Response, refusal_response, response
 
 log = structlog.get_logger("ingress")
 
-RETRY_AFTER_S = 2
 # One line per reason in this many seconds, with the count so far; the metrics have every one.
 REFUSAL_LOG_S = 10.0
-# What is left of a body that was not read to its end would be taken for the next request.
-_UNREAD = frozenset(
-    {Reason.TOO_SLOW, Reason.TOO_LARGE, Reason.WRONG_TYPE, Reason.HEADERS_TOO_LARGE, Reason.WRONG_METHOD}
-)
 
 R = TypeVar("R")
 Verify = Callable[[Call], R | Refusal]
@@ -44,7 +37,7 @@ KeepFor = Callable[[Waiting, str, str, bytes, int], None]
 
 
 class Endpoint(Generic[R]):
-    """The ASGI application of one route.
+    """The requests of one route.
 
     What arrived in one turn of the event loop is worked through together, each step for all before the next
     step for any: code and tables of a step stay in the processor's cache, which at 256 connections makes the
@@ -62,6 +55,7 @@ class Endpoint(Generic[R]):
         "_verify",
         "_webhook",
         "_work",
+        "largest",
     )
 
     def __init__(
@@ -85,89 +79,80 @@ class Endpoint(Generic[R]):
         self._keep = keeper.keep_for
         self._reports = reports
         self._loop = asyncio.get_running_loop()
-        self._work: list[_Work] = []
+        self._work: list[Exchange] = []
+        self.largest = kind.largest
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        received_at = time.time_ns() // 1_000_000
-        if scope["method"] in self._methods:
-            call = await read_call(scope, receive, self._kind, received_at)
-            answer = self._refuse(call) if isinstance(call, Refusal) else await self._answer(call)
-        else:
-            answer = self._refuse(_WRONG_METHOD)
-        if answer is NO_CONTENT:
-            await send(_NO_CONTENT_START)
-            await send(_NO_CONTENT_BODY)
-        else:
-            await send(_start(answer, self._methods))
-            await send({"type": "http.response.body", "body": answer.body})
-
-    def _answer(self, call: Call) -> "asyncio.Future[Answer]":
-        answer: asyncio.Future[Answer] = self._loop.create_future()
+    def take(self, exchange: Exchange) -> None:
         if not self._work:
             self._loop.call_soon(self._work_through)
-        self._work.append(_Work(call, answer, self._webhook, self._reports))
-        return answer
+        self._work.append(exchange)
+
+    def too_large(self) -> Response:
+        return self._refuse(self._kind.too_large)
 
     def _work_through(self) -> None:
-        work, self._work = self._work, []
-        verify, understand, encode, keep = self._verify, self._understand, self._encode, self._keep
+        exchanges, self._work = self._work, []
+        received_at = time.time_ns() // 1_000_000
+        kind, methods, verify, understand = self._kind, self._methods, self._verify, self._understand
+        encode, keep = self._encode, self._keep
         verified: list[tuple[_Work, R]] = []
-        for one in work:
+        for exchange in exchanges:
+            work = _Work(exchange, received_at, self._webhook, self._reports)
             try:
-                read = verify(one.call)
+                call = read_call(exchange.scope, exchange.body, kind, methods, received_at)
+                read = call if isinstance(call, Refusal) else verify(call)
             except Exception as defect:
-                one.set_exception(defect)
+                work.set_exception(defect)
             else:
                 if isinstance(read, Refusal):
-                    one.end(self._refuse(read))
+                    exchange.answer(self._refuse(read))
                 else:
-                    verified.append((one, read))
+                    verified.append((work, read))
         understood: list[_Work] = []
-        for one, read in verified:
+        for work, read in verified:
             try:
-                accepted = understand(read, one.call.received_at)
+                accepted = understand(read, received_at)
             except Exception as defect:
-                one.set_exception(defect)
+                work.set_exception(defect)
             else:
                 if isinstance(accepted, Refusal):
-                    one.end(self._refuse(accepted))
+                    work.exchange.answer(self._refuse(accepted))
                 else:
-                    one.accepted = accepted
-                    understood.append(one)
+                    work.accepted = accepted
+                    understood.append(work)
         encoded: list[tuple[_Work, list[bytes]]] = []
-        for one in understood:
+        for work in understood:
             try:
                 # All of them before the first is handed over: one without a schema must not leave half.
-                encoded.append((one, [encode(out.topic, out.record) for out in one.accepted.records]))
+                encoded.append((work, [encode(out.topic, out.record) for out in work.accepted.records]))
             except Exception as trouble:
-                one.set_exception(trouble)
+                work.set_exception(trouble)
         began = time.monotonic()
-        for one, values in encoded:
-            one.hand_over(values, began, keep)
+        for work, values in encoded:
+            work.hand_over(values, began, keep)
 
-    def _refuse(self, refusal: Refusal) -> Answer:
-        return self._reports.refuse(self._webhook, refusal)
+    def _refuse(self, refusal: Refusal) -> Response:
+        self._reports.refused(self._webhook, refusal)
+        return refusal_response(refusal, self._methods)
 
 
 class _Work:
     """One webhook on its way through the steps; then told by the keeper where each record was kept."""
 
     __slots__ = (
-        "_answer",
         "_began",
         "_missing",
+        "_received_at",
         "_reports",
         "_webhook",
         "_where",
         "accepted",
-        "call",
+        "exchange",
     )
 
-    def __init__(
-        self, call: Call, answer: "asyncio.Future[Answer]", webhook: Webhook, reports: "Reports"
-    ) -> None:
-        self.call = call
-        self._answer = answer
+    def __init__(self, exchange: Exchange, received_at: int, webhook: Webhook, reports: "Reports") -> None:
+        self.exchange = exchange
+        self._received_at = received_at
         self._webhook = webhook
         self._reports = reports
         self._where = Where.BROKER
@@ -182,20 +167,15 @@ class _Work:
         self._began = began
         if len(records) == 1:
             out = records[0]
-            keep(self, out.topic, out.key, values[0], self.call.received_at)
+            keep(self, out.topic, out.key, values[0], self._received_at)
             return
         for out, value in zip(records, values, strict=True):
-            keep(_Part(self), out.topic, out.key, value, self.call.received_at)
+            keep(_Part(self), out.topic, out.key, value, self._received_at)
         if not records:
-            self.end(self.accepted.answer)
-
-    def end(self, answer: Answer) -> None:
-        """The request is answered like this, if anybody still waits."""
-        if not self._answer.done():
-            self._answer.set_result(answer)
+            self.exchange.answer(response(self.accepted.answer))
 
     def done(self) -> bool:
-        return self._answer.done()
+        return self.exchange.is_over
 
     def set_result(self, where: Where) -> None:
         if where is Where.JOURNAL:
@@ -203,15 +183,16 @@ class _Work:
         self._missing -= 1
         if not self._missing:
             self._reports.kept(self._webhook, self._where, self._began, self.accepted)
-            self.end(self.accepted.answer)
+            self.exchange.answer(response(self.accepted.answer))
 
     def set_exception(self, trouble: BaseException) -> None:
         """Of several records the first failure answers the request; the others may be kept all the same."""
-        if not self._answer.done():
+        if not self.exchange.is_over:
             if isinstance(trouble, NotKept):
-                self.end(self._reports.put_off(self._webhook, trouble))
+                answer = self._reports.put_off(self._webhook, trouble)
             else:
-                self.end(self._reports.failed(self._webhook, trouble))
+                answer = self._reports.failed(self._webhook, trouble)
+            self.exchange.answer(response(answer))
 
 
 class _Part:
@@ -260,7 +241,7 @@ class Reports:
             log.info("webhooks.kept_again", put_off=self._unacknowledged)
             self._unacknowledged = 0
 
-    def refuse(self, webhook: Webhook, refusal: Refusal) -> Answer:
+    def refused(self, webhook: Webhook, refusal: Refusal) -> None:
         self._metrics.refused(webhook, refusal.reason)
         self._refused[refusal.reason] += 1
         now = time.monotonic()
@@ -273,12 +254,6 @@ class Reports:
                 detail=refusal.detail,
                 so_far=self._refused[refusal.reason],
             )
-        return _Refused(
-            refusal.reason.status,
-            f"{refusal.reason}: {refusal.detail}\n".encode(),
-            "text/plain",
-            refusal.reason,
-        )
 
     def put_off(self, webhook: Webhook, reason: NotKept) -> Answer:
         self._metrics.answered(webhook, Result.UNACKNOWLEDGED)
@@ -293,31 +268,7 @@ class Reports:
         return Answer(500, b"a defect of the ingress; it was logged\n", "text/plain")
 
 
-class _Refused(Answer, frozen=True):
-    reason: Reason | None = None
-
-
 def _places(defect: BaseException) -> str:
     """Only where it came from: its text, and the variables on the way, may hold a number or a body."""
     frames = reversed(traceback.extract_tb(defect.__traceback__))
     return " < ".join(f"{frame.filename}:{frame.lineno} {frame.name}" for frame in frames)
-
-
-_NO_CONTENT_START: Message = {"type": "http.response.start", "status": 204, "headers": []}
-_NO_CONTENT_BODY: Message = {"type": "http.response.body", "body": b""}
-_WRONG_METHOD = Refusal(Reason.WRONG_METHOD, "this route takes no such method; configure Twilio to use POST")
-
-
-def _start(answer: Answer, methods: frozenset[str]) -> Message:
-    headers: list[tuple[bytes, bytes]] = []
-    if answer.media_type is not None:
-        headers.append((b"content-type", f"{answer.media_type}; charset=utf-8".encode()))
-    if answer.status != 204:
-        headers.append((b"content-length", str(len(answer.body)).encode()))
-    if answer.status == 503:
-        headers.append((b"retry-after", str(RETRY_AFTER_S).encode()))
-    if isinstance(answer, _Refused) and answer.reason in _UNREAD:
-        headers.append((b"connection", b"close"))
-        if answer.reason is Reason.WRONG_METHOD:
-            headers.append((b"allow", ", ".join(sorted(methods)).encode()))
-    return {"type": "http.response.start", "status": answer.status, "headers": headers}

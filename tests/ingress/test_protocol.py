@@ -12,7 +12,10 @@ from contextlib import contextmanager
 import pytest
 from starlette.types import Message, Receive, Scope, Send
 
+from ingress.exchanges import Endpoint, Exchange
 from ingress.guarding import Fault, Guard, Limits
+from ingress.protocol import guarded
+from ingress.responses import Response
 from ingress.server import Server, listening, server_config
 from tests.waiting import wait_until
 
@@ -57,6 +60,39 @@ class App:
         await send({"type": "http.response.body", "body": body})
 
 
+class Direct(dict[str, Endpoint]):
+    """The same for every path without a task: each request is taken when it is whole."""
+
+    largest = 1_000_000
+
+    def __init__(self, app: App) -> None:
+        super().__init__()
+        self._app = app
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def get(self, path: str, default: object = None) -> Endpoint:  # type: ignore[override]
+        return self
+
+    def take(self, exchange: Exchange) -> None:
+        self._app.begun.append(exchange.scope["path"])
+        task = asyncio.get_running_loop().create_task(self._answer(exchange))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def too_large(self) -> Response:
+        return Response(413, b"content-length: 0\r\n", closes=True)
+
+    async def _answer(self, exchange: Exchange) -> None:
+        while not self._app.let.is_set():  # noqa: ASYNC110 # set by the test's thread
+            await asyncio.sleep(0.002)
+        path = exchange.scope["path"]
+        body = f"{path} {len(exchange.body)}".encode()
+        if path.startswith("/large"):
+            body *= 100_000
+        status = 403 if path.startswith("/refused") else 200
+        exchange.answer(Response(status, b"content-length: %d\r\n" % len(body), body))
+
+
 async def _lifespan(receive: Receive, send: Send) -> None:
     for answer in ("startup", "shutdown"):
         message: Message = await receive()
@@ -67,14 +103,17 @@ async def _lifespan(receive: Receive, send: Send) -> None:
 class Running:
     """A guarded server in a thread of this process."""
 
-    def __init__(self, app: App, limits: Limits) -> None:
+    def __init__(self, app: App, limits: Limits, way: str) -> None:
         self.app = app
         self.faults: Counter[Fault] = Counter()
         self._listener = listening("127.0.0.1", 0, "the port")
         self.address = self._listener.getsockname()
         guard = Guard(limits, self._count)
         self.ready = threading.Event()
-        self.server = Server(server_config(app, guard, 5), lambda address: self.ready.set())
+        self.server = Server(
+            server_config(app, guarded(guard, Direct(app) if way == "direct" else {}), 5),
+            lambda address: self.ready.set(),
+        )
         self.thread = threading.Thread(target=self.server.run, args=([self._listener],))
 
     def _count(self, fault: Fault) -> None:
@@ -88,8 +127,8 @@ class Running:
 
 
 @contextmanager
-def serving(limits: Limits) -> Iterator[Running]:
-    running = Running(App(), limits)
+def serving(limits: Limits, way: str) -> Iterator[Running]:
+    running = Running(App(), limits, way)
     running.thread.start()
     try:
         assert running.ready.wait(TIMEOUT_S)
@@ -101,16 +140,22 @@ def serving(limits: Limits) -> Iterator[Running]:
         running._listener.close()
 
 
+@pytest.fixture(scope="module", params=["asgi", "direct"])
+def way(request: pytest.FixtureRequest) -> str:
+    """How requests get to what answers them: nothing that a client does may tell."""
+    return str(request.param)
+
+
 @pytest.fixture(scope="module")
-def hasty_server() -> Iterator[Running]:
-    with serving(LIMITS) as running:
+def hasty_server(way: str) -> Iterator[Running]:
+    with serving(LIMITS, way) as running:
         yield running
 
 
 @pytest.fixture(scope="module")
-def patient_server() -> Iterator[Running]:
+def patient_server(way: str) -> Iterator[Running]:
     """Whose clients never run out of time in a test, however slow the machine."""
-    with serving(PATIENT) as running:
+    with serving(PATIENT, way) as running:
         yield running
 
 
@@ -118,6 +163,7 @@ def patient_server() -> Iterator[Running]:
 def hasty(hasty_server: Running) -> Running:
     hasty_server.faults.clear()
     hasty_server.app.disconnected.clear()
+    hasty_server.app.begun.clear()
     return hasty_server
 
 
@@ -207,12 +253,16 @@ def test_a_head_that_comes_byte_by_byte_has_no_more_time_than_another(hasty: Run
 
 
 @pytest.mark.parametrize("head", [b"content-length: 10", b"transfer-encoding: chunked"])
-def test_a_body_that_does_not_end_is_answered_408_and_the_route_gives_up(hasty: Running, head: bytes) -> None:
+def test_a_body_that_does_not_end_is_answered_408_and_the_route_gives_up(
+    hasty: Running, way: str, head: bytes
+) -> None:
     with hasty.connect() as connection:
         connection.sendall(b"POST /slow-body HTTP/1.1\r\nhost: h\r\n" + head + b"\r\n\r\n5\r\n12")
         answered = until_closed(connection)
     assert statuses(answered) == [408]
-    wait_until(lambda: hasty.app.disconnected == ["/slow-body"], TIMEOUT_S, "the route to be told")
+    told = ["/slow-body"] if way == "asgi" else []  # the other way nobody has heard of it yet
+    wait_until(lambda: hasty.app.disconnected == told, TIMEOUT_S, "the route to be told")
+    assert hasty.app.begun.count("/slow-body") == len(told)
     assert hasty.faults == {Fault.SLOW: 1}
 
 
@@ -391,9 +441,9 @@ def test_a_connection_serves_on_after_a_refusal_of_the_application(patient: Runn
             assert statuses(answer(connection)) == [status]
 
 
-def test_a_connection_serves_on_when_a_body_was_answered_unread(patient: Running) -> None:
+def test_a_connection_serves_on_when_a_body_was_answered_unread() -> None:
     sent = post("/unread", b"1" * 40_000)
-    with patient.connect() as connection:
+    with serving(PATIENT, "asgi") as patient, patient.connect() as connection:
         connection.sendall(sent[:1000])
         assert answer(connection).endswith(b"/unread 0")
         connection.sendall(sent[1000:] + post("/a", b"123"))
@@ -423,8 +473,8 @@ def test_a_client_that_closes_its_side_amid_a_request_is_let_go(patient: Running
 # The end
 
 
-def test_at_the_end_each_client_hears_with_its_last_answer_that_it_is_the_last() -> None:
-    with serving(LIMITS) as running, running.connect() as busy, running.connect() as idle:
+def test_at_the_end_each_client_hears_with_its_last_answer_that_it_is_the_last(way: str) -> None:
+    with serving(LIMITS, way) as running, running.connect() as busy, running.connect() as idle:
         idle.sendall(GET)
         answer(idle)
         running.app.let.clear()
@@ -448,8 +498,8 @@ def _refuses(running: Running) -> bool:
     return False
 
 
-def test_at_the_end_nobody_can_hold_the_server_up() -> None:
-    with serving(Limits(timeout_s=30.0, last_call_s=0.05)) as running:
+def test_at_the_end_nobody_can_hold_the_server_up(way: str) -> None:
+    with serving(Limits(timeout_s=30.0, last_call_s=0.05), way) as running:
         connections = [running.connect() for _ in range(3)]
         connections[1].sendall(GET[:-1])
         connections[2].sendall(GET)
