@@ -27,6 +27,7 @@ from ingress.config import IngressConfig
 from ingress.errors import ConfigError, IngressError
 from ingress.exposing import Exposition, exposed
 from ingress.guarding import Fault, Guard, Limits
+from ingress.journal import JournalUnusable
 from ingress.metrics import Metrics
 from ingress.protocol import guarded
 
@@ -54,8 +55,8 @@ def run(
     """Serve the ingress until SIGTERM or SIGINT, in the main thread; with several workers once all answer.
 
     `prepare_worker` is called first in each process that is started (it has to be picklable); the logging is
-    set up there. Raises ConfigError for an address that is taken or any setting that cannot work,
-    JournalUnusable, PartsEnded; each message is one sentence for whoever set it up.
+    set up there. Raises ConfigError for an address that is taken or any setting that cannot work, PartsEnded;
+    each message is one sentence for whoever set it up.
     """
     if config.metrics_port and config.metrics_port + config.workers - 1 > 65535:
         raise ConfigError(
@@ -82,7 +83,10 @@ def serve_worker(
 ) -> None:
     """One worker with its journal, and its metrics on METRICS_PORT + `number`. Raises as `run`."""
     metrics = Metrics()
-    app = App(config, number, metrics)
+    try:
+        app = App(config, number, metrics)
+    except JournalUnusable as unusable:
+        raise ConfigError(f"INGRESS_JOURNAL_DIR cannot be used: {unusable}.") from unusable
     exposition = Exposition(metrics)
     port = config.metrics_port and config.metrics_port + number
     with exposed(exposition, config.metrics_host, port):
