@@ -13,6 +13,7 @@ from schemas.vocabulary import (
     CommandResult,
     Consent,
     ConsentGroup,
+    ContentKind,
     ErrorClass,
     NotificationState,
     Priority,
@@ -32,6 +33,17 @@ class Template(Record, frozen=True, kw_only=True):
     locale: str = "en"
 
 
+class StepRequest(Record, frozen=True, kw_only=True):
+    """One step of a chain; what it leaves out is the request's."""
+
+    channel: str
+    body: str | None = None
+    template: Template | None = None
+    media_urls: tuple[str, ...] = ()
+    sender: str | None = None
+    wait_ms: int | None = None
+
+
 class NotifyRequest(Record, frozen=True, kw_only=True):
     """What a producer asks for: reach this person with this content.
 
@@ -42,7 +54,7 @@ class NotifyRequest(Record, frozen=True, kw_only=True):
     idempotency_key: str
     recipient: str
     region: str | None = None
-    channels: tuple[str, ...] = ("sms",)
+    channels: tuple[str, ...] = ()
     body: str | None = None
     template: Template | None = None
     media_urls: tuple[str, ...] = ()
@@ -53,6 +65,8 @@ class NotifyRequest(Record, frozen=True, kw_only=True):
     sender: str | None = None
     contacts: dict[str, str] = {}
     metadata: dict[str, str] = {}
+    steps: tuple[StepRequest, ...] = ()
+    smart_encoding: bool | None = None
 
 
 class Origin(Record, frozen=True, kw_only=True):
@@ -61,6 +75,22 @@ class Origin(Record, frozen=True, kw_only=True):
     topic: str
     partition: int
     offset: int
+
+
+class Step(Record, frozen=True, kw_only=True):
+    """One step of the chain, rendered."""
+
+    channel: Channel
+    sender: str | None = None
+    body: str | None = None
+    content_sid: str | None = None
+    content_variables: dict[str, str] = {}
+    media_urls: tuple[str, ...] = ()
+    wait_ms: int | None = None
+    encoding: str = "GSM-7"
+    segments: int = 1
+    cost: str | None = None
+    smart_encoded: bool = False
 
 
 class NotificationRequest(Record, frozen=True, kw_only=True):
@@ -77,19 +107,16 @@ class NotificationRequest(Record, frozen=True, kw_only=True):
     carrier: str = "unknown"
     carrier_source: str = "unknown"
     channels: tuple[Channel, ...]
-    body: str | None = None
-    content_sid: str | None = None
-    content_variables: dict[str, str] = {}
-    media_urls: tuple[str, ...] = ()
+    steps: tuple[Step, ...] = ()
     category: Category
     priority: Priority
     send_at: int | None = None
     expires_at: int | None = None
-    sender: str | None = None
     contacts: dict[str, str] = {}
     metadata: dict[str, str] = {}
     refusal: str | None = None
     refusal_detail: str | None = None
+    cost_unit: str | None = None
 
 
 class ProviderStatus(Record, frozen=True, kw_only=True):
@@ -211,6 +238,11 @@ class AdmissionCheck(Record, frozen=True, kw_only=True):
     category: Category
     sender: str
     asked_at: int
+    check: int = 1
+    country: str = "ZZ"
+    has_text: bool = True
+    has_template: bool = False
+    expires_at: int | None = None
 
 
 class AdmissionVerdict(Record, frozen=True, kw_only=True):
@@ -221,6 +253,23 @@ class AdmissionVerdict(Record, frozen=True, kw_only=True):
     verdict: Verdict
     reason: str | None = None
     decided_at: int
+    check: int = 1
+    until: int | None = None
+    not_after: int | None = None
+    content: ContentKind = ContentKind.TEXT
+
+
+class DeliveryEvidence(Record, frozen=True, kw_only=True):
+    """What one attempt taught about a number: admission stops writing to dead ones."""
+
+    evidence_id: str
+    tenant: str
+    recipient: str
+    channel: Channel
+    sender: str
+    error_code: int | None = None
+    message_sid: str | None = None
+    at: int
 
 
 class ConsentChange(Record, frozen=True, kw_only=True):
@@ -259,6 +308,10 @@ class OutboundCommand(Record, frozen=True, kw_only=True):
     created_at: int
     not_after: int
     sid: str | None = None
+    encoding: str = "GSM-7"
+    smart_encoded: bool = False
+    cost: str | None = None
+    cost_unit: str | None = None
 
 
 class AttemptEvent(Record, frozen=True, kw_only=True):

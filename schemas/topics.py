@@ -23,6 +23,7 @@ class Topic(StrEnum):
     CHECKS = "admission.checks"
     VERDICTS = "admission.verdicts"
     CONSENT_EVIDENCE = "consent.evidence"
+    DELIVERY_EVIDENCE = "delivery.evidence"
     CONSENT_CHANGES = "consent.changes"
     COMMANDS_URGENT = "outbound.commands.urgent"
     COMMANDS_NORMAL = "outbound.commands.normal"

@@ -52,7 +52,19 @@ class Priority(StrEnum):
 
 class Verdict(StrEnum):
     ADMIT = "admit"
+    # Not now: ask again at a time.
+    DEFER = "defer"
+    # Not on this channel, whenever.
+    NEXT_CHANNEL = "next_channel"
+    # Not this person.
     SUPPRESS = "suppress"
+
+
+class ContentKind(StrEnum):
+    """What of a step may be sent: on WhatsApp a text only within 24 h of a message of the recipient."""
+
+    TEXT = "text"
+    TEMPLATE = "template"
 
 
 class Consent(StrEnum):
@@ -64,6 +76,8 @@ class CommandKind(StrEnum):
     SEND = "send"
     SETTLE = "settle"
     FETCH = "fetch"
+    # Not to be started any more; canceled at the provider when it is scheduled there.
+    CANCEL = "cancel"
 
 
 class CommandResult(StrEnum):
@@ -77,6 +91,8 @@ class CommandResult(StrEnum):
     HELD = "held"
     SUPPRESSED = "suppressed"
     EXPIRED = "expired"
+    # Never started, and never will be.
+    CANCELED = "canceled"
 
 
 class ErrorClass(StrEnum):

@@ -69,7 +69,9 @@ def avro_types(node: Any) -> set[Any]:
         if kind == "map":
             return {("map", frozenset(avro_types(node["values"])))}
         return avro_types(kind)
-    return {type(None)} if node == "null" else {PRIMITIVES[node]}
+    if node == "null":
+        return {type(None)}
+    return {PRIMITIVES.get(node, node)}  # else the name of a record of the same file
 
 
 def class_types(hint: Any) -> set[Any]:
