@@ -22,6 +22,15 @@ _CODES: dict[ErrorClass, frozenset[int]] = {
     ErrorClass.RATE: frozenset({20429, 21611, 30001, 30022, 30023, 63017, 63018, 63038}),
     ErrorClass.CHANNEL: frozenset({63003, 63016, 63024, 63036}),
 }
+RETRIED_ONCE = frozenset({30008})
+"""Unknown errors: once more tells whether it was a passing one."""
+
+OF_THE_NUMBER = _CODES[ErrorClass.BAD_NUMBER] | {30003, 63003, 63024}
+"""What says something of the number rather than of this message; 30003 only when it comes again and again."""
+
+OUTSIDE_WINDOW = 63016
+"""A text on WhatsApp more than 24 h after the recipient's last message: a template would have gone through."""
+
 _CLASS_OF = {code: error_class for error_class, codes in _CODES.items() for code in codes}
 
 

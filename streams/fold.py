@@ -7,7 +7,7 @@ beats `delivered`; an error code counts only on a bad end (design, section 4; fa
 
 from typing import NamedTuple
 
-from schemas.records import Record
+import msgspec
 
 _RANK = {"accepted": 1, "scheduled": 2, "queued": 3, "sending": 4, "sent": 5, "partially_delivered": 5}
 BAD_ENDS = frozenset({"undelivered", "failed", "canceled"})
@@ -15,7 +15,7 @@ GOOD_ENDS = frozenset({"delivered", "read"})
 KNOWN = frozenset(_RANK) | BAD_ENDS | GOOD_ENDS
 
 
-class StatusMark(Record, frozen=True, kw_only=True):
+class StatusMark(msgspec.Struct, frozen=True, array_like=True):
     """First sight of one status: when it was received (ms) and the error code that came with it."""
 
     status: str

@@ -28,10 +28,11 @@ from schemas.records import (
 )
 from schemas.topics import Topic
 from streams import delivery, recipients
+from streams.delivery.row import NotificationRow
 from streams.effects import Emit
 from streams.intake import IntakePolicy, Unidentifiable, normalise
 from streams.outputs import Outputs, Write
-from streams.state import NotificationRow, RecipientRow
+from streams.state import RecipientRow
 from streams.table import NotRecovered, Table
 from streams.timers import Timers
 

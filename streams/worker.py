@@ -17,11 +17,12 @@ import structlog
 from schemas.codec import Codec
 from schemas.topics import Topic
 from streams.config import APP_ID, StreamsConfig
+from streams.delivery.row import NotificationRow
 from streams.ending import end_within
 from streams.engine import Engine, create_engine
 from streams.outputs import Outputs
 from streams.processors import Delivery, Incoming, Intake, Processor, Recipients, Writer
-from streams.state import NotificationRow, RecipientRow
+from streams.state import RecipientRow
 from streams.table import Table
 from streams.timers import Timers
 

@@ -19,6 +19,7 @@ from schemas.records import (
     OutboundCommand,
     ProviderStatus,
     Record,
+    Step,
     TimerTick,
 )
 from schemas.vocabulary import (
@@ -31,8 +32,9 @@ from schemas.vocabulary import (
     Verdict,
 )
 from streams.delivery import DeliveryPolicy, Event, decide
+from streams.delivery.row import AttemptState, NotificationRow
+from streams.delivery.view import standing
 from streams.effects import Emit
-from streams.state import AttemptState, NotificationRow
 
 T0 = 1_790_000_000_000
 TENANT = "acme"
@@ -66,11 +68,14 @@ def request(offset: int = 0, **changes: Any) -> NotificationRequest:
         "requested_at": T0,
         "recipient": RECIPIENT,
         "country": "DE",
-        "channels": (Channel.SMS,),
-        "body": "hello",
         "category": Category.TRANSACTIONAL,
         "priority": Priority.NORMAL,
     }
+    channels = changes.pop("channels", (Channel.SMS,))
+    parts = ("body", "sender", "media_urls", "segments", "content_sid", "wait_ms")
+    content = {name: changes.pop(name) for name in parts if name in changes}
+    steps = tuple(Step(channel=channel, **({"body": "hello"} | content)) for channel in channels)
+    values |= {"steps": steps, "channels": channels}
     return NotificationRequest(**(values | changes))
 
 
@@ -132,7 +137,8 @@ class Story:
         caused: list[Emit] = []
         for event in events:
             self.clock = self.clock + 1 if at is None else at
-            self.row, effects = decide(self.row, event, T0 + self.clock, self.policy)
+            row, effects = decide(self.row, event, T0 + self.clock, self.policy)
+            self.row = row or NotificationRow()
             caused += effects
         self.effects += caused
         return tuple(caused)
@@ -146,7 +152,7 @@ class Story:
 
     @property
     def state(self) -> NotificationState:
-        return self.row.state
+        return standing(self.row).state
 
     def attempt(self, number: int = 1) -> AttemptState:
         return self.row.attempts[number - 1]

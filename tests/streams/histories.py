@@ -25,8 +25,8 @@ from schemas.records import (
 )
 from schemas.vocabulary import Channel, CommandKind, CommandResult, NotificationState
 from streams.delivery import Event, decide
+from streams.delivery.row import NotificationRow
 from streams.effects import Emit
-from streams.state import NotificationRow
 from tests.streams.builders import NID, POLICY, T0, callback, request, result, sid, suppress, verdict
 
 CODES = [None, 21211, 21610, 30003, 30007, 63003, 20429]

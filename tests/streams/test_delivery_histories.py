@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 from schemas.identity import command_id
 from schemas.records import AttemptEvent, NotificationOutcome, OutboundCommand, ProviderStatus
 from schemas.vocabulary import CommandKind, CommandResult, NotificationState
+from streams.delivery.row import AttemptState, NotificationRow
 from streams.effects import Emit
 from streams.fold import fold
-from streams.state import AttemptState, NotificationRow
 from tests.streams.builders import NID, POLICY
 from tests.streams.histories import Step, conflict_ids, histories, identified, is_conflict, play
 

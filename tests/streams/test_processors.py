@@ -13,10 +13,10 @@ from schemas.errors import RegistryUnavailable
 from schemas.records import DeadLetter, NotifyRequest, Record
 from schemas.topics import Topic
 from streams import delivery
+from streams.delivery.row import NotificationRow
 from streams.intake import IntakePolicy
 from streams.outputs import Outputs, Write
 from streams.processors import Delivery, Incoming, Intake, Writer
-from streams.state import NotificationRow
 from streams.table import NotRecovered, Table
 from streams.timers import Timers
 from tests.servers import running

@@ -6,8 +6,8 @@ import msgspec
 import pytest
 
 from schemas.topics import Topic
+from streams.delivery.row import NotificationRow
 from streams.outputs import Outputs
-from streams.state import NotificationRow
 from streams.table import NotRecovered, Table
 from tests.streams.builders import accepted, callback, requested
 from tests.streams.test_outputs import new_id, on_a_real_broker, started

@@ -16,8 +16,8 @@ from schemas.identity import command_id
 from schemas.records import DeadLetter, NotificationOutcome
 from schemas.topics import Topic
 from schemas.vocabulary import NotificationState
-from streams.outcome import outcome_of
-from streams.state import NotificationRow
+from streams.delivery.row import NotificationRow
+from streams.delivery.view import outcome_of
 from streams.table import Table
 from tests.streams.outside import Asked, Outside
 from tests.streams.world import PARTITIONS, Place, World, on_a_real_broker, streams

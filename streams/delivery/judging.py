@@ -1,0 +1,93 @@
+"""How an attempt ended badly, if it did, and what its class of error allows next.
+
+Pure. Source of the classes: `streams.error_codes`.
+"""
+
+import hashlib
+
+from schemas.records import NotificationRequest
+from schemas.vocabulary import CommandResult, ErrorClass, NotificationState, Verdict
+from streams.delivery.policy import DeliveryPolicy
+from streams.delivery.row import AttemptState, BadEnd
+from streams.error_codes import RETRIED_ONCE, classify
+
+RETRIED = frozenset({ErrorClass.TRANSIENT, ErrorClass.RATE})
+_NEXT_STEP = frozenset({ErrorClass.TERMINAL, ErrorClass.BAD_NUMBER, ErrorClass.CHANNEL}) | RETRIED
+# A try that the provider never took cost nothing and tells nothing of the recipient.
+_PATIENCE = 5
+ABSENT = "absent"
+
+
+def bad_end(attempt: AttemptState) -> BadEnd | None:
+    """What is known now: a message that exists is judged by its statuses, else the sink's word counts."""
+    if attempt.sid is not None or attempt.marks:
+        folded = attempt.folded
+        if not folded.bad:
+            return None
+        error_class = classify(folded.error_code)
+        return BadEnd(folded.at or 0, str(folded.status), folded.error_code, error_class)
+    ruling = attempt.ruling
+    if ruling is not None and ruling.verdict is Verdict.SUPPRESS:
+        return BadEnd(ruling.at, "suppressed", None, ErrorClass.OPT_OUT, ruling.reason)
+    if ruling is not None and ruling.verdict is Verdict.NEXT_CHANNEL:
+        return BadEnd(ruling.at, "not_admitted", None, ErrorClass.CHANNEL, ruling.reason)
+    answer = attempt.answer
+    if answer is None:
+        return None
+    match answer.result:
+        case CommandResult.ABSENT:
+            return BadEnd(answer.at, ABSENT, None, ErrorClass.TRANSIENT, answer.detail)
+        case CommandResult.REJECTED:
+            error_class = classify(answer.error_code)
+            return BadEnd(answer.at, "rejected", answer.error_code, error_class, answer.detail)
+        case CommandResult.SUPPRESSED:
+            return BadEnd(answer.at, "suppressed", None, ErrorClass.OPT_OUT, "opted-out")
+        case CommandResult.EXPIRED | CommandResult.CANCELED as result:
+            return BadEnd(answer.at, result.value, None, ErrorClass.TERMINAL, answer.detail)
+    return None
+
+
+def may_retry(end: BadEnd, tries: int, policy: DeliveryPolicy) -> bool:
+    """Whether the same step may be tried once more after so many tries of it."""
+    if end.error_class not in RETRIED or end.result in ("expired", "canceled"):
+        return False
+    if end.error_code in RETRIED_ONCE:
+        return tries < 2
+    untaken = end.error_class is ErrorClass.RATE or end.result == ABSENT
+    return tries < policy.max_attempts * (_PATIENCE if untaken else 1)
+
+
+def may_move_on(end: BadEnd) -> bool:
+    """Whether another channel may be tried. A filtered text is not sneaked in by another door; a mistake of
+    ours is mended, not worked around; what may have arrived is not repeated."""
+    return end.error_class in _NEXT_STEP and end.result not in ("expired", "canceled")
+
+
+def state_after(end: BadEnd) -> NotificationState:
+    """What the notification is when nothing more is tried."""
+    match end.result:
+        case "undelivered":
+            return NotificationState.UNDELIVERED
+        case "expired":
+            return NotificationState.EXPIRED
+        case "suppressed" | "not_admitted":
+            return NotificationState.SUPPRESSED
+    return NotificationState.SUPPRESSED if end.error_class is ErrorClass.OPT_OUT else NotificationState.FAILED
+
+
+def reason_after(end: BadEnd) -> str:
+    match end.result:
+        case "expired":
+            return "waited-too-long"
+        case "absent":
+            return "not-accepted"
+        case "suppressed" | "not_admitted":
+            return end.detail or "opted-out"
+    return "opted-out" if end.error_class is ErrorClass.OPT_OUT else end.error_class.value
+
+
+def retry_wait(request: NotificationRequest, attempt: int, tries: int, policy: DeliveryPolicy) -> int:
+    """The back-off doubles, with up to a fifth of jitter, the same for every replay of the attempt."""
+    wait = min(policy.retry_base_ms << (tries - 1), policy.longest_retry_ms)
+    seed = f"{request.notification_id}:{attempt}".encode()
+    return wait + int.from_bytes(hashlib.sha256(seed).digest()[:4], "big") % max(1, wait // 5)

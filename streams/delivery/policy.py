@@ -1,0 +1,23 @@
+"""What a deployment decides about deliveries."""
+
+import msgspec
+
+
+class DeliveryPolicy(msgspec.Struct, frozen=True, kw_only=True):
+    """All times in milliseconds.
+
+    `settle_ms` is how long a bad end waits for news that overtook it or was overtaken by it, before anything
+    follows from it. `remember_ms` is how long after its last news a notification is known at all: a repeat of
+    its idempotency key after that is another notification.
+    """
+
+    default_sender: str
+    max_attempts: int = 3
+    retry_base_ms: int = 60_000
+    longest_retry_ms: int = 3_600_000
+    settle_ms: int = 2_000
+    command_ttl_ms: int = 4 * 3_600_000
+    admission_again_ms: int = 60_000
+    quiet_after_ms: int = 900_000
+    unconfirmed_after_ms: int = 72 * 3_600_000
+    remember_ms: int = 7 * 86_400_000

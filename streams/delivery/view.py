@@ -1,0 +1,164 @@
+"""The public view of a notification's row: what its producer and the analysts are told."""
+
+import msgspec
+
+from schemas.identity import conflict_id
+from schemas.records import AttemptSummary, NotificationOutcome, NotificationRequest
+from schemas.vocabulary import NotificationState, Verdict
+from streams.delivery.judging import bad_end, reason_after, state_after
+from streams.delivery.row import AttemptState, NotificationRow
+from streams.error_codes import classify
+from streams.fold import first_seen
+
+# What a message is before the carrier has it changes several times a second and tells nobody anything.
+_BEFORE_SENT = frozenset({"accepted", "scheduled", "queued", "sending"})
+_OWN_WORDS = frozenset({"rejected", "absent", "suppressed", "expired", "canceled", "not_admitted"})
+
+
+class Standing(msgspec.Struct, frozen=True):
+    """Where a notification stands, and why."""
+
+    state: NotificationState
+    reason: str | None = None
+    detail: str | None = None
+
+
+def standing(row: NotificationRow) -> Standing:
+    """From facts and steps alone."""
+    folded = [attempt.folded for attempt in row.attempts]
+    if any(each.status == "read" for each in folded):
+        return Standing(NotificationState.READ)
+    if any(each.good for each in folded):
+        return Standing(NotificationState.DELIVERED)
+    last, closed = row.last, row.closed
+    end = bad_end(last) if last is not None else None
+    if last is not None and end is not None and (row.is_reached or _came_after_all(row)):
+        return Standing(state_after(end), reason_after(end))
+    if closed is not None:
+        return Standing(closed.state, closed.reason, closed.detail)
+    if last is None:
+        send_at = row.request.send_at if row.request is not None else None
+        waits = send_at is not None
+        return (
+            Standing(NotificationState.DEFERRED, "send-at")
+            if waits
+            else Standing(NotificationState.REQUESTED)
+        )
+    ruling = last.ruling
+    if last.commanded_at is None and ruling is not None and ruling.verdict is Verdict.DEFER:
+        return Standing(NotificationState.DEFERRED, ruling.reason)
+    if end is None and folded[-1].status not in _BEFORE_SENT and folded[-1].status is not None:
+        return Standing(NotificationState.SENT)
+    return Standing(NotificationState.SENDING)
+
+
+def _came_after_all(row: NotificationRow) -> bool:
+    """News of a message that was given up as unconfirmed."""
+    return row.closed is not None and row.closed.state is NotificationState.UNCONFIRMED
+
+
+def outcome_of(row: NotificationRow) -> NotificationOutcome | None:
+    """The outcome as the row has it, or None while only callbacks have come."""
+    request = row.request
+    if request is None:
+        return None
+    stands = standing(row)
+    return NotificationOutcome(
+        notification_id=request.notification_id,
+        version=row.version,
+        tenant=request.tenant,
+        idempotency_key=request.idempotency_key,
+        content_hash=request.content_hash,
+        state=stands.state,
+        final=stands.state.final,
+        reason=stands.reason,
+        detail=stands.detail,
+        recipient=request.recipient,
+        country=request.country,
+        carrier=request.carrier,
+        carrier_source=request.carrier_source,
+        category=request.category,
+        priority=request.priority,
+        requested_at=request.requested_at,
+        updated_at=max(row.heard_at, row.clock, row.closed.at if row.closed is not None else 0),
+        duplicates=row.duplicates,
+        attempts=tuple(_summary(attempt, stands) for attempt in row.attempts),
+        metadata=request.metadata,
+    )
+
+
+def same_view(one: NotificationOutcome | None, other: NotificationOutcome | None) -> bool:
+    """Whether a reader would see no difference; when it was written is not one."""
+    if one is None or other is None:
+        return one is other
+    return msgspec.structs.replace(one, version=0, updated_at=0) == msgspec.structs.replace(
+        other, version=0, updated_at=0
+    )
+
+
+def conflict_outcome(first: NotificationRequest, repeat: NotificationRequest, at: int) -> NotificationOutcome:
+    """The refusal of a repeat whose content differs; the first stands and is named."""
+    return NotificationOutcome(
+        notification_id=conflict_id(first.notification_id, repeat.content_hash),
+        version=1,
+        tenant=repeat.tenant,
+        idempotency_key=repeat.idempotency_key,
+        content_hash=repeat.content_hash,
+        state=NotificationState.CONFLICT,
+        final=True,
+        reason="other-content",
+        detail="this idempotency key was used before for other content; use a new key to send this one",
+        recipient=repeat.recipient,
+        country=repeat.country,
+        carrier=repeat.carrier,
+        carrier_source=repeat.carrier_source,
+        category=repeat.category,
+        priority=repeat.priority,
+        requested_at=repeat.requested_at,
+        updated_at=at,
+        conflicts_with=first.notification_id,
+        attempts=(),
+        metadata=repeat.metadata,
+    )
+
+
+def attempt_status(attempt: AttemptState) -> str:
+    """One word for where an attempt stands: what the provider says, else what we know."""
+    folded = attempt.folded
+    if folded.ended:
+        return str(folded.status)
+    if folded.status is not None:
+        return "accepted" if folded.status in _BEFORE_SENT else folded.status
+    if attempt.accepted_at is not None:
+        return "accepted"
+    end = bad_end(attempt)
+    if end is not None and end.result in _OWN_WORDS:
+        return end.result
+    if attempt.answer is not None:
+        return attempt.answer.result.value
+    if attempt.doubted_at is not None:
+        return "in_doubt"
+    return "pending"
+
+
+def _summary(attempt: AttemptState, stands: Standing) -> AttemptSummary:
+    end = bad_end(attempt)
+    status = attempt_status(attempt)
+    # The notification gave up waiting for its last attempt; a late report still shows through.
+    if stands.state is NotificationState.UNCONFIRMED and end is None and status != "held":
+        status = "unconfirmed"
+    return AttemptSummary(
+        attempt=attempt.attempt,
+        channel=attempt.channel,
+        sender=attempt.sender,
+        sid=attempt.sid,
+        status=status,
+        error_code=end.error_code if end is not None else None,
+        error_class=None if end is None else classify(end.error_code) if end.error_code else end.error_class,
+        segments=attempt.segments,
+        commanded_at=attempt.commanded_at or attempt.asked_at,
+        accepted_at=attempt.accepted_at,
+        sent_at=first_seen(attempt.marks, "sent"),
+        delivered_at=first_seen(attempt.marks, "delivered") or first_seen(attempt.marks, "read"),
+        ended_at=end.at if end is not None else None,
+    )
