@@ -16,7 +16,7 @@ def deadline_of(row: NotificationRow, policy: DeliveryPolicy) -> int:
         return forgotten_at(row, policy)
     last = row.last
     if last is None:
-        return request.send_at or request.requested_at
+        return request.send_at or row.arrived_at
     if row.retry_at is not None:
         return row.retry_at
     if last.commanded_at is None:

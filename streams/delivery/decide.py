@@ -36,7 +36,8 @@ _NOTHING = NotificationRow()
 
 
 def decide(row: NotificationRow | None, event: Event, at: int, policy: DeliveryPolicy) -> Decision:
-    """`at` is the event's broker time in ms; only a refused repeat tells it.
+    """`at` is the event's broker time in ms, the same for each reading of a record. Only a request's counts:
+    what lay in its topic too long has expired.
 
     The same row object is returned when the event is no news.
     """
@@ -45,8 +46,9 @@ def decide(row: NotificationRow | None, event: Event, at: int, policy: DeliveryP
         case NotificationRequest():
             if before.request is not None:
                 return _again(before, before.request, event, at)
-            heard_at = max(before.heard_at, event.requested_at)
-            heard = replace(before, request=event, heard_at=heard_at)
+            arrived_at = max(at, event.requested_at)
+            heard_at = max(before.heard_at, arrived_at)
+            heard = replace(before, request=event, arrived_at=arrived_at, heard_at=heard_at)
         case TimerTick():
             if before.due_at is None or event.due_at < before.due_at:
                 return Decision(row, ())  # the deadline was moved since, or the row is gone

@@ -115,9 +115,11 @@ class Early(msgspec.Struct, frozen=True, array_like=True):
 
 
 class NotificationRow(msgspec.Struct, frozen=True, array_like=True):
-    """`clock` is the latest deadline that has come, `heard_at` the latest time of any fact (ms)."""
+    """`arrived_at` is the broker's time of the request's record, `clock` the latest deadline that has come,
+    `heard_at` the latest time of any fact (ms)."""
 
     request: NotificationRequest | None = None
+    arrived_at: int = 0
     attempts: tuple[AttemptState, ...] = ()
     closed: Closed | None = None
     retry_at: int | None = None

@@ -66,15 +66,15 @@ class Steps:
     def _start(self, request: NotificationRequest) -> bool:
         if request.refusal is not None:
             return self._close(
-                NotificationState.INVALID, request.requested_at, request.refusal, request.refusal_detail
+                NotificationState.INVALID, self.row.arrived_at, request.refusal, request.refusal_detail
             )
         if not request.steps:
             return self._close(
-                NotificationState.INVALID, request.requested_at, "no-steps", "the request has no step to take"
+                NotificationState.INVALID, self.row.arrived_at, "no-steps", "the request has no step to take"
             )
         send_at = request.send_at
-        if send_at is None or send_at <= request.requested_at:
-            return self._begin(request, 0, request.requested_at)
+        if send_at is None or send_at <= self.row.arrived_at:
+            return self._begin(request, 0, self.row.arrived_at)
         return self.row.clock >= send_at and self._begin(request, 0, send_at)
 
     def _begin(

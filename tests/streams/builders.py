@@ -32,8 +32,9 @@ from schemas.vocabulary import (
     Verdict,
 )
 from streams.delivery import DeliveryPolicy, Event, decide
+from streams.delivery.judging import bad_end
 from streams.delivery.row import AttemptState, NotificationRow
-from streams.delivery.view import standing
+from streams.delivery.view import Standing, standing
 from streams.effects import Emit
 
 T0 = 1_790_000_000_000
@@ -45,6 +46,7 @@ SENDER = "+14155550100"
 POLICY = DeliveryPolicy(
     default_sender=SENDER,
     max_attempts=3,
+    settle_ms=40,
     retry_base_ms=1_000,
     command_ttl_ms=100_000,
     admission_again_ms=500,
@@ -149,6 +151,18 @@ class Story:
         assert due_at is not None, "there is no deadline to come"
         tick = TimerTick(notification_id=NID, due_at=due_at, fired_at=due_at)
         return self.feed(tick, at=due_at - T0)
+
+    def settle(self) -> tuple[Emit, ...]:
+        """Let the time pass in which news of an end may still cross each other."""
+        last = self.row.last
+        end = bad_end(last) if last is not None else None
+        assert end is not None, "nothing has ended badly"
+        assert self.row.due_at == end.at + self.policy.settle_ms
+        return self.tick()
+
+    @property
+    def stands(self) -> Standing:
+        return standing(self.row)
 
     @property
     def state(self) -> NotificationState:
