@@ -108,7 +108,9 @@ def attempt_rows(record: AttemptEvent, place: Place, privacy: Privacy) -> tuple[
 
 
 def request_rows(record: NotificationRequest, place: Place, privacy: Privacy) -> tuple[Row, ...]:
+    """The size of the content is that of the first step, which most requests end with."""
     person = privacy.person(record.recipient)
+    first = record.steps[0] if record.steps else None
     return (
         RequestRow(
             record.notification_id,
@@ -120,14 +122,14 @@ def request_rows(record: NotificationRequest, place: Place, privacy: Privacy) ->
             record.carrier,
             record.carrier_source,
             record.channels,
-            len(record.body or ""),
-            record.content_sid or "",
-            len(record.media_urls),
+            len(first.body or "") if first else 0,
+            next((step.content_sid for step in record.steps if step.content_sid), ""),
+            len(first.media_urls) if first else 0,
             record.category,
             record.priority,
             _optional_time(record.send_at, "send_at"),
             _optional_time(record.expires_at, "expires_at"),
-            record.sender or "",
+            (first.sender if first else None) or "",
             _labels(record.metadata, record.recipient),
             record.refusal or "",
             without_numbers(record.refusal_detail),

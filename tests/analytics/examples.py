@@ -18,6 +18,7 @@ from schemas.records import (
     NotificationRequest,
     Origin,
     ProviderStatus,
+    Step,
 )
 from schemas.vocabulary import (
     Category,
@@ -92,7 +93,7 @@ def request(key: str = "k", **changes: Any) -> NotificationRequest:
         "carrier": "Telekom",
         "carrier_source": "prefix",
         "channels": (Channel.SMS,),
-        "body": BODY,
+        "steps": (Step(channel=Channel.SMS, body=BODY),),
         "category": Category.TRANSACTIONAL,
         "priority": Priority.NORMAL,
         "metadata": {"campaign": "spring"},

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas.records import Record
+from schemas.records import Record, Step
+from schemas.vocabulary import Channel
 from sinks.analytics import rows
 from sinks.analytics.errors import RowError
 from sinks.analytics.privacy import Privacy, without_number_of, without_numbers
@@ -51,10 +52,18 @@ def records(draw: st.DrawFn) -> tuple[str, str, tuple[Row, ...]]:
             examples.request(
                 recipient=number,
                 idempotency_key=said,
-                body=body,
-                content_variables={"1": body},
+                steps=(
+                    Step(
+                        channel=Channel.WHATSAPP,
+                        sender=examples.SENDER,
+                        body=body,
+                        content_sid="HX0",
+                        content_variables={"1": body},
+                        media_urls=(number,),
+                    ),
+                    Step(channel=Channel.SMS, body=f"{body} {number}"),
+                ),
                 contacts={"sms": number},
-                media_urls=(number,),
                 metadata={said: said},
                 refusal="x",
                 refusal_detail=said,
@@ -151,6 +160,31 @@ def test_a_time_in_seconds_or_beyond_all_calendars_is_refused_by_name(make, reco
 def test_a_price_that_is_no_amount_lands_as_not_told(told: str | None, landed: Decimal | None) -> None:
     (row,) = rows.status_rows(examples.status(price=told), PLACE, PRIVACY)
     assert msgspec.to_builtins(row)[row._fields.index("price")] == (None if landed is None else str(landed))
+
+
+def test_a_request_lands_with_the_size_of_its_first_step_and_the_template_of_any() -> None:
+    steps = (
+        Step(channel=Channel.MMS, sender="+14155550199", body="five!", media_urls=("https://a", "https://b")),
+        Step(channel=Channel.WHATSAPP, content_sid="HX1"),
+    )
+    (row,) = rows.request_rows(
+        examples.request(channels=(Channel.MMS, Channel.WHATSAPP), steps=steps), PLACE, PRIVACY
+    )
+    landed = dict(zip(row._fields, row, strict=True))
+    assert landed["channels"] == (Channel.MMS, Channel.WHATSAPP)
+    assert (landed["body_chars"], landed["media_count"], landed["content_sid"]) == (5, 2, "HX1")
+    assert landed["sender"] == "+14155550199"
+
+
+def test_a_refused_request_lands_without_content() -> None:
+    (row,) = rows.request_rows(examples.request(channels=(), steps=(), refusal="empty-body"), PLACE, PRIVACY)
+    landed = dict(zip(row._fields, row, strict=True))
+    assert (landed["body_chars"], landed["media_count"], landed["content_sid"], landed["sender"]) == (
+        0,
+        0,
+        "",
+        "",
+    )
 
 
 def test_an_outcome_becomes_one_row_per_attempt_one_for_the_notification_and_one_of_history() -> None:

@@ -11,13 +11,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.identity import notification_id
-from schemas.records import NotificationRequest, NotifyRequest, Origin, Template
+from schemas.records import NotificationRequest, NotifyRequest, Origin, Step, StepRequest, Template
 from schemas.vocabulary import Category, Channel, Priority
 from streams.intake import MAX_BODY, MAX_MEDIA, IntakePolicy, Unidentifiable, content_hash, normalise
+from streams.templates import TemplateTexts
 
 ORIGIN = Origin(topic="notify.requested", partition=3, offset=17)
 AT = 1_790_000_000_000
-POLICY = IntakePolicy(templates={"shipped": {"en": "Order {order} shipped."}, "hallo": {"de": "Hallo!"}})
+POLICY = IntakePolicy(
+    templates={
+        "shipped": TemplateTexts(texts={"en": "Order {order} shipped."}),
+        "hallo": TemplateTexts(texts={"de": "Hallo!"}),
+    }
+)
 URL = "https://cdn.example.com/a.jpg"
 
 
@@ -36,6 +42,12 @@ def taken(policy: IntakePolicy = POLICY, **changes: Any) -> NotificationRequest:
     found = normalise(ask(**changes), ORIGIN, AT, policy)
     assert found.refusal is None, found.refusal_detail
     return found
+
+
+def step(policy: IntakePolicy = POLICY, **changes: Any) -> Step:
+    """The only step of a request that must not be refused."""
+    (only,) = taken(policy, **changes).steps
+    return only
 
 
 def refused(policy: IntakePolicy = POLICY, **changes: Any) -> tuple[str, str]:
@@ -90,6 +102,8 @@ CONTENT_CHANGES: dict[str, Any] = {
     "expires_at": AT,
     "sender": "+14155550199",
     "contacts": {"email": "ada@example.com"},
+    "steps": (StepRequest(channel="sms"),),
+    "smart_encoding": False,
 }
 OURS = {"tenant", "idempotency_key", "metadata"}
 
@@ -101,6 +115,57 @@ def test_the_content_hash_changes_with_every_field_of_the_content(field: str) ->
 
 def test_no_field_was_forgotten_above() -> None:
     assert set(CONTENT_CHANGES) | OURS == {field.name for field in msgspec.structs.fields(NotifyRequest)}
+
+
+@pytest.mark.parametrize(
+    ("request_", "known"),
+    [
+        (ask(), "273fb0955dd0aa32e349c1f4b8b7d5a256a308e9868ae53b2941dfed4c5a5678"),
+        (ask(channels=("sms",)), "273fb0955dd0aa32e349c1f4b8b7d5a256a308e9868ae53b2941dfed4c5a5678"),
+        (
+            ask(
+                recipient="01512 3456789",
+                region="DE",
+                channels=("whatsapp", "sms"),
+                body=None,
+                template=Template(name="shipped", variables={"order": "7", "name": "Ada"}, locale="pt-BR"),
+                media_urls=(URL,),
+                category="marketing",
+                priority="bulk",
+                send_at=AT,
+                expires_at=AT + 600_000,
+                sender="+14155550199",
+                contacts={"email": "ada@example.com"},
+                metadata={"campaign": "autumn"},
+            ),
+            "e2ffbb4345bbbd1ba6996ca821391fad525893725b7114d1ff2ea8da7e95f9c6",
+        ),
+    ],
+    ids=["plain", "channel-named", "full"],
+)
+def test_a_request_without_newer_fields_has_the_hash_it_had_before_there_were_any(
+    request_: NotifyRequest, known: str
+) -> None:
+    assert content_hash(request_) == known
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"channel": "whatsapp"},
+        {"body": "own"},
+        {"template": Template(name="shipped")},
+        {"media_urls": (URL,)},
+        {"sender": "+14155550199"},
+        {"wait_ms": 1},
+    ],
+    ids=lambda change: next(iter(change)),
+)
+def test_the_content_hash_changes_with_every_field_of_a_step(change: dict[str, Any]) -> None:
+    one = StepRequest(channel="sms")
+    other = msgspec.structs.replace(one, **change)
+    assert content_hash(ask(steps=(one,))) != content_hash(ask(steps=(other,)))
+    assert content_hash(ask(steps=(one, other))) != content_hash(ask(steps=(other, one)))
 
 
 def test_the_content_hash_does_not_see_the_metadata() -> None:
@@ -186,7 +251,7 @@ def test_nothing_to_say_is_refused(body: str | None) -> None:
 
 
 def test_media_alone_is_something_to_say() -> None:
-    assert taken(body=None, media_urls=(URL,), channels=("mms",)).media_urls == (URL,)
+    assert step(body=None, media_urls=(URL,), channels=("mms",)).media_urls == (URL,)
 
 
 def test_two_contents_are_refused() -> None:
@@ -194,13 +259,13 @@ def test_two_contents_are_refused() -> None:
 
 
 def test_a_template_is_filled() -> None:
-    found = taken(body=None, template=Template(name="shipped", variables={"order": "7"}))
+    found = step(body=None, template=Template(name="shipped", variables={"order": "7"}))
     assert found.body == "Order 7 shipped."
 
 
 def test_a_template_kept_by_the_provider_is_passed_on() -> None:
     sid = "HX" + "0" * 32
-    found = taken(body=None, template=Template(name=sid, variables={"1": "x"}))
+    found = step(body=None, template=Template(name=sid, variables={"1": "x"}))
     assert (found.body, found.content_sid, found.content_variables) == (None, sid, {"1": "x"})
 
 
@@ -217,7 +282,7 @@ def test_a_template_that_cannot_be_filled_is_refused(template: Template, reason:
 
 
 def test_a_text_of_the_longest_length_is_taken_and_a_longer_one_refused() -> None:
-    assert taken(body="a" * MAX_BODY).body == "a" * MAX_BODY
+    assert step(body="a" * MAX_BODY).body == "a" * MAX_BODY
     reason, told = refused(body="a" * (MAX_BODY + 1))
     assert reason == "body-too-long"
     assert "1601" in told
@@ -229,7 +294,7 @@ def test_a_template_that_gets_too_long_when_filled_is_refused() -> None:
 
 
 def test_ten_media_are_taken_and_eleven_refused() -> None:
-    assert len(taken(media_urls=(URL,) * MAX_MEDIA).media_urls) == MAX_MEDIA
+    assert len(step(media_urls=(URL,) * MAX_MEDIA).media_urls) == MAX_MEDIA
     assert refused(media_urls=(URL,) * (MAX_MEDIA + 1))[0] == "too-many-media"
 
 
@@ -263,10 +328,6 @@ def test_a_word_nobody_knows_is_refused_with_those_that_are_known(
 def test_channels_keep_their_order_and_lose_their_copies() -> None:
     found = taken(channels=("whatsapp", "sms", "whatsapp"))
     assert found.channels == (Channel.WHATSAPP, Channel.SMS)
-
-
-def test_no_channel_at_all_is_refused() -> None:
-    assert refused(channels=())[0] == "no-channel"
 
 
 def test_what_is_left_out_has_its_default() -> None:
@@ -313,10 +374,23 @@ def test_the_producers_labels_and_contacts_are_returned_as_they_came() -> None:
     )
     assert found.metadata == {"campaign": "autumn"}
     assert found.contacts == {"email": "ada@example.com"}
-    assert found.sender == "+14155550199"
+    assert found.steps[0].sender == "+14155550199"
 
 
 words = st.one_of(st.sampled_from(["sms", "whatsapp", "otp", "normal"]), st.text(max_size=8))
+templates = st.one_of(
+    st.none(),
+    st.builds(Template, name=st.one_of(st.text(max_size=8), st.just("HX0")), locale=st.text(max_size=8)),
+)
+media = st.lists(st.one_of(st.text(max_size=30), st.just(URL)), max_size=2).map(tuple)
+steps = st.builds(
+    StepRequest,
+    channel=st.sampled_from(["sms", "mms", "whatsapp", "rcs", "pigeon"]),
+    body=st.one_of(st.none(), st.text(max_size=40)),
+    template=templates,
+    media_urls=media,
+    wait_ms=st.one_of(st.none(), st.integers(-(2**63), 2**63 - 1), st.integers(0, 100_000)),
+)
 anything = st.builds(
     NotifyRequest,
     tenant=st.just("acme"),
@@ -325,8 +399,10 @@ anything = st.builds(
     region=st.one_of(st.none(), st.text(max_size=4), st.sampled_from(["US", "DE"])),
     channels=st.lists(words, max_size=3).map(tuple),
     body=st.one_of(st.none(), st.text(max_size=40)),
-    template=st.one_of(st.none(), st.builds(Template, name=st.text(max_size=8), locale=st.text(max_size=8))),
-    media_urls=st.lists(st.one_of(st.text(max_size=30), st.just(URL)), max_size=2).map(tuple),
+    template=templates,
+    media_urls=media,
+    steps=st.lists(steps, max_size=3).map(tuple),
+    smart_encoding=st.one_of(st.none(), st.booleans()),
     category=words,
     priority=words,
     send_at=st.one_of(st.none(), st.integers(-(2**63), 2**63 - 1)),
@@ -341,7 +417,10 @@ def test_whatever_is_asked_is_answered_and_only_a_whole_request_is_taken(request
     assert found == normalise(request, ORIGIN, AT, POLICY)
     if found.refusal is None:
         assert phonenumbers.is_valid_number(phonenumbers.parse(found.recipient))
-        assert found.channels
-        assert found.body or found.content_sid or found.media_urls
+        assert found.channels == tuple(each.channel for each in found.steps) != ()
+        for each in found.steps:
+            assert each.body or each.content_sid or each.media_urls
+            assert len(each.body or "") <= MAX_BODY
     else:
         assert found.refusal_detail
+        assert found.steps == ()

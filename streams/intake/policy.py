@@ -1,0 +1,15 @@
+"""What a deployment decides about requests: defaults for what they leave out."""
+
+import msgspec
+
+from streams.policy import DEFAULTS, Policies
+from streams.templates import Templates
+
+
+class IntakePolicy(msgspec.Struct, frozen=True):
+    """`default_region` completes numbers written without +; `policies` have each tenant's chains, prices
+    and whether its texts are smart-encoded."""
+
+    default_region: str | None = None
+    templates: Templates = {}
+    policies: Policies = DEFAULTS
