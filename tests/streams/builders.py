@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import Any, TypeVar
 
+import msgspec
+
 from schemas.identity import command_id, notification_id
 from schemas.records import (
     AdmissionCheck,
@@ -53,6 +55,7 @@ POLICY = DeliveryPolicy(
     quiet_after_ms=10_000,
     unconfirmed_after_ms=300_000,
 )
+TWO_CHANNELS: dict[str, Any] = {"channels": (Channel.WHATSAPP, Channel.SMS)}
 R = TypeVar("R", bound=Record)
 
 
@@ -74,18 +77,31 @@ def request(offset: int = 0, **changes: Any) -> NotificationRequest:
         "priority": Priority.NORMAL,
     }
     channels = changes.pop("channels", (Channel.SMS,))
-    parts = ("body", "sender", "media_urls", "segments", "content_sid", "wait_ms")
+    parts = ("body", "sender", "media_urls", "segments", "content_sid", "content_variables", "wait_ms")
     content = {name: changes.pop(name) for name in parts if name in changes}
     steps = tuple(Step(channel=channel, **({"body": "hello"} | content)) for channel in channels)
-    values |= {"steps": steps, "channels": channels}
+    values |= {"steps": changes.pop("steps", steps), "channels": channels}
     return NotificationRequest(**(values | changes))
 
 
+def chain(*steps: Step) -> dict[str, Any]:
+    """What a request of these steps has to be built with."""
+    return {"steps": steps, "channels": tuple(step.channel for step in steps)}
+
+
+def policy(**changes: Any) -> DeliveryPolicy:
+    return msgspec.structs.replace(POLICY, **changes)
+
+
 def verdict(
-    attempt: int = 1, verdict: Verdict = Verdict.ADMIT, reason: str | None = None
+    attempt: int = 1,
+    verdict: Verdict = Verdict.ADMIT,
+    reason: str | None = None,
+    at: int = 0,
+    **changes: Any,
 ) -> AdmissionVerdict:
     return AdmissionVerdict(
-        notification_id=NID, attempt=attempt, verdict=verdict, reason=reason, decided_at=T0
+        notification_id=NID, attempt=attempt, verdict=verdict, reason=reason, decided_at=T0 + at, **changes
     )
 
 
@@ -109,6 +125,10 @@ def result(what: CommandResult, attempt: int = 1, at: int = 10, **changes: Any) 
     return AttemptEvent(**(values | changes))
 
 
+def rejected(code: int | None, attempt: int = 1, at: int = 10) -> AttemptEvent:
+    return result(CommandResult.REJECTED, attempt, at, error_code=code)
+
+
 def callback(status: str, attempt: int = 1, at: int = 20, **changes: Any) -> ProviderStatus:
     values: dict[str, Any] = {
         "event_id": f"{attempt}:{status}",
@@ -123,6 +143,10 @@ def callback(status: str, attempt: int = 1, at: int = 20, **changes: Any) -> Pro
         "source": "callback",
     }
     return ProviderStatus(**(values | changes))
+
+
+def undelivered(code: int | None, attempt: int = 1, at: int = 20) -> ProviderStatus:
+    return callback("undelivered", attempt, at, error_code=code)
 
 
 class Story:
@@ -159,6 +183,20 @@ class Story:
         assert end is not None, "nothing has ended badly"
         assert self.row.due_at == end.at + self.policy.settle_ms
         return self.tick()
+
+    def to_the_end(self) -> None:
+        """Let deadlines come until nothing more is expected of it."""
+        while not self.state.final:
+            self.tick()
+
+    def next_attempt(self) -> int:
+        """Let deadlines come until another attempt has begun, and admit it. Returns its number."""
+        number = len(self.row.attempts) + 1
+        while len(self.row.attempts) < number:
+            assert not self.state.final, f"it ended as {self.stands} without another attempt"
+            self.tick()
+        self.feed(verdict(number, at=self.clock))
+        return number
 
     @property
     def stands(self) -> Standing:
