@@ -14,13 +14,10 @@ from ingress.accepted import Reply
 from ingress.answers.guard import Exchange, Limit, LoopGuard
 from ingress.answers.keywords import Keyword, Match, match
 from ingress.answers.words import fold
+from schemas.consent_words import HELP_WORDS, START_WORDS, STOP_WORDS, word
 from schemas.identity import event_id
 from schemas.records import InboundMessage, KeywordMatched
 from schemas.vocabulary import Channel
-from streams.consent import START_WORDS, STOP_WORDS
-
-HELP_WORDS = frozenset({"HELP", "INFO"})
-"""Twilio's defaults (facts, Twilio section 6)."""
 
 _STOP, _START, _HELP = (frozenset(map(fold, words)) for words in (STOP_WORDS, START_WORDS, HELP_WORDS))
 RESERVED = (_STOP | _START | _HELP) - {"yes"}
@@ -88,8 +85,7 @@ def decide(message: InboundMessage, answers: Answers, guard: LoopGuard) -> Decis
         return Decision(None, Reply.LOOP_OWN_NUMBER)
     if message.opt_out_type is not None:
         return Decision(None, Reply.PLATFORM)
-    # By the ledger's own rule: the whole message is the word, in any case.
-    exact = message.body.strip().upper()
+    exact = word(message.body)  # as the ledger does
     if exact in STOP_WORDS:
         text, reply = _service(message, section, section.opted_out, Reply.OPTED_OUT)
     elif words in _STOP or fold(message.button_payload or "") in _STOP:

@@ -3,6 +3,7 @@
 import msgspec
 
 from schemas.clients import Kafka
+from streams.policy import DEFAULTS, Policies
 
 GROUP = "notifystream-outbound"
 
@@ -30,6 +31,7 @@ class OutboundConfig(msgspec.Struct, frozen=True, kw_only=True):
 
     `call_window_s`: a call that has not begun this long after its journal entry was made is not made at
     all. `settle_after_s`: from then on absence at the provider proves that a command was not carried out.
+    `policies` must be those of the stream processors: they say which senders one opt-out covers.
     """
 
     kafka: Kafka
@@ -45,6 +47,7 @@ class OutboundConfig(msgspec.Struct, frozen=True, kw_only=True):
     hold_after_s: float = 3600.0
     instance: str = "0"
     session_timeout_s: float = 10.0
+    policies: Policies = DEFAULTS
 
     def __repr__(self) -> str:
         return f"OutboundConfig({self.instance}, {self.kafka.bootstrap_servers}, {self.twilio!r})"

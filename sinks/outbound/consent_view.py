@@ -18,6 +18,7 @@ from schemas.records import ConsentChange, InboundMessage
 from schemas.topics import Topic
 from schemas.vocabulary import Channel
 from streams.consent import consent_of, merge, opted_out
+from streams.policy import DEFAULTS, Policies
 
 _TOPICS = (Topic.CONSENT_CHANGES, Topic.INBOUND)
 _TIMEOUT_S = 10.0
@@ -31,8 +32,9 @@ class ConsentUnknown(Exception):
 class ConsentView:
     """A thread that follows the two topics. `start` before use; a failure in it is raised by `catch_up`."""
 
-    def __init__(self, kafka: Kafka, codec: Codec, streams_group: str) -> None:
+    def __init__(self, kafka: Kafka, codec: Codec, streams_group: str, policies: Policies = DEFAULTS) -> None:
         self._codec = codec
+        self._policies = policies
         config = kafka.consumer("notifystream-consent-view", streams_group)
         # Never subscribes, so it does not join the processors' group: it only asks where they stand.
         self._consumer = Consumer(config | {"enable.partition.eof": True, "fetch.wait.max.ms": 50})
@@ -55,8 +57,9 @@ class ConsentView:
         self._consumer.assign(places)
         self._thread.start()
 
-    def forbids(self, tenant: str, recipient: str, channel: Channel) -> bool:
-        return opted_out(self._ledgers.get(recipient, ()), tenant, channel) is not None
+    def forbids(self, tenant: str, recipient: str, channel: Channel, sender: str) -> bool:
+        ledger = self._ledgers.get(recipient, ())
+        return opted_out(ledger, tenant, channel, sender, self._policies) is not None
 
     async def catch_up(self, timeout_s: float = _TIMEOUT_S) -> None:
         """Wait until everything written to the two topics before this call is in the view.
@@ -117,7 +120,7 @@ class ConsentView:
     def _take(self, topic: str, value: bytes | None) -> None:
         try:
             if topic == Topic.INBOUND:
-                change = consent_of(self._codec.decode(value, InboundMessage))
+                change = consent_of(self._codec.decode(value, InboundMessage), self._policies)
             else:
                 change = self._codec.decode(value, ConsentChange) if value is not None else None
         except WireError:

@@ -41,7 +41,7 @@ class Worker:
         self._config = config
         self._on_ready = on_ready
         self._codec = Codec(config.schema_registry_url)
-        self._consent = ConsentView(config.kafka, self._codec, config.streams_group)
+        self._consent = ConsentView(config.kafka, self._codec, config.streams_group, config.policies)
         self._transactions = Transactions(config.kafka, self._codec, f"{GROUP}-{config.instance}")
         self._provider: Provider = TwilioMessages(
             config.twilio, config.concurrency + _CONNECTIONS_BESIDE_CALLS
@@ -140,7 +140,7 @@ class Worker:
             if command.not_after <= now:
                 result, detail = CommandResult.EXPIRED, "its turn came too late"
                 self._books.close(waiting.partition, entry, result, None, detail)
-            elif self._consent.forbids(command.tenant, command.recipient, command.channel):
+            elif self._consent.forbids(command.tenant, command.recipient, command.channel, command.sender):
                 result, detail = CommandResult.SUPPRESSED, "opted out"
                 self._books.close(waiting.partition, entry, result, None, detail)
             else:

@@ -4,7 +4,7 @@
 """
 
 from streams.policy.file import PolicyError, load_policy
-from streams.policy.policies import EVERY_TENANT, Policies
+from streams.policy.policies import DEFAULTS, EVERY_TENANT, Policies
 from streams.policy.sections import (
     ANY_COUNTRY,
     Cap,
@@ -22,6 +22,7 @@ from streams.policy.values import Duration, Hours, Weekday
 
 __all__ = [
     "ANY_COUNTRY",
+    "DEFAULTS",
     "EVERY_TENANT",
     "OTHER_SENDERS",
     "Cap",

@@ -17,7 +17,7 @@ import msgspec
 import yaml
 
 from schemas.vocabulary import Category
-from streams.policy.policies import EVERY_TENANT, Policies
+from streams.policy.policies import DEFAULTS, EVERY_TENANT, Policies
 from streams.policy.sections import Cap, ChainStep, QuietHours
 from streams.policy.senders import SenderGroup
 from streams.policy.tenant import TenantPolicy
@@ -40,7 +40,7 @@ class PolicyError(Exception):
 def load_policy(path: str | None) -> Policies:
     """The policies in this file, or the defaults without one. Raises PolicyError."""
     if not path:
-        return Policies()
+        return DEFAULTS
     try:
         text = Path(path).read_bytes()
     except OSError as unreadable:

@@ -1,4 +1,6 @@
-"""The policies of all tenants in one object, and how long anything in them looks back."""
+"""The policies of all tenants in one object, and how far back anything in them looks."""
+
+from collections.abc import Iterable
 
 import msgspec
 
@@ -8,14 +10,42 @@ EVERY_TENANT = "*"
 """In the file every tenant without an entry; as the tenant of a sender, those that all tenants share."""
 
 
+class Lookback(msgspec.Struct, frozen=True):
+    """The longest time (ms) that any tenant's policy looks back at each kind of thing."""
+
+    failures_ms: int
+    whatsapp_ms: int
+    caps_ms: int
+
+    @property
+    def longest_ms(self) -> int:
+        return max(self.failures_ms, self.whatsapp_ms, self.caps_ms)
+
+
 class Policies(msgspec.Struct, frozen=True):
     """`of` gives a tenant's policy; without arguments the defaults hold for everybody."""
 
     default: TenantPolicy = TenantPolicy()
     tenants: dict[str, TenantPolicy] = {}
+    lookback: Lookback = Lookback(0, 0, 0)
+    """Found from the policies, whatever is given."""
+
+    def __post_init__(self) -> None:
+        msgspec.structs.force_setattr(self, "lookback", _lookback((self.default, *self.tenants.values())))
 
     def of(self, tenant: str) -> TenantPolicy:
         return self.tenants.get(tenant, self.default)
 
-    def everyone(self) -> tuple[TenantPolicy, ...]:
-        return (self.default, *self.tenants.values())
+
+def _lookback(policies: Iterable[TenantPolicy]) -> Lookback:
+    failures, windows, caps = [0], [0], [0]
+    for each in policies:
+        dead = each.dead_numbers
+        failures += [dead.forget_after_ms, dead.repeated.forget_after_ms + dead.repeated.within_ms]
+        windows.append(each.whatsapp_window.length_ms)
+        caps += [cap.per_ms for some in each.caps.values() for cap in some]
+    return Lookback(max(failures), max(windows), max(caps))
+
+
+DEFAULTS = Policies()
+"""What holds without a policy file."""

@@ -20,6 +20,7 @@ from tests.outbound.world import World, on_the_embedded_broker
 
 pytestmark = pytest.mark.anyio
 GROUP = "streams"
+SENDER = "+15005550006"
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +48,7 @@ def said(recipient: str, body: str, at: int = 1_000) -> InboundMessage:
         message_sid=f"SM{uuid.uuid4().hex}",
         tenant="*",
         recipient=recipient,
-        sender="+15005550006",
+        sender=SENDER,
         channel=Channel.SMS,
         body=body,
         received_at=at,
@@ -69,7 +70,7 @@ def change(recipient: str, state: Consent, at: int = 1_000, tenant: str = "*") -
 
 async def test_nobody_has_opted_out_who_said_nothing(view: ConsentView) -> None:
     await view.catch_up()
-    assert not view.forbids("acme", person(), Channel.SMS)
+    assert not view.forbids("acme", person(), Channel.SMS, SENDER)
 
 
 async def test_every_stop_acknowledged_before_the_barrier_counts_after_it(
@@ -80,9 +81,9 @@ async def test_every_stop_acknowledged_before_the_barrier_counts_after_it(
         recipient = person()
         world.write(Topic.INBOUND, recipient, said(recipient, " Stop "))
         await view.catch_up()
-        assert view.forbids("acme", recipient, Channel.SMS)
-        assert view.forbids("acme", recipient, Channel.MMS)
-        assert not view.forbids("acme", recipient, Channel.WHATSAPP)
+        assert view.forbids("acme", recipient, Channel.SMS, SENDER)
+        assert view.forbids("acme", recipient, Channel.MMS, SENDER)
+        assert not view.forbids("acme", recipient, Channel.WHATSAPP, SENDER)
 
 
 async def test_every_opt_out_in_the_ledger_counts_after_the_barrier(world: World, view: ConsentView) -> None:
@@ -90,8 +91,8 @@ async def test_every_opt_out_in_the_ledger_counts_after_the_barrier(world: World
         recipient = person()
         world.write(Topic.CONSENT_CHANGES, recipient, change(recipient, Consent.OPTED_OUT, tenant="acme"))
         await view.catch_up()
-        assert view.forbids("acme", recipient, Channel.SMS)
-        assert not view.forbids("other", recipient, Channel.SMS)
+        assert view.forbids("acme", recipient, Channel.SMS, SENDER)
+        assert not view.forbids("other", recipient, Channel.SMS, SENDER)
 
 
 async def test_a_stop_from_before_the_start_counts(world: World) -> None:
@@ -102,8 +103,8 @@ async def test_a_stop_from_before_the_start_counts(world: World) -> None:
     late.start()
     try:
         await late.catch_up()
-        assert late.forbids("acme", by_inbound, Channel.SMS)
-        assert late.forbids("acme", by_ledger, Channel.SMS)
+        assert late.forbids("acme", by_inbound, Channel.SMS, SENDER)
+        assert late.forbids("acme", by_ledger, Channel.SMS, SENDER)
     finally:
         late.close()
 
@@ -116,7 +117,7 @@ async def test_start_renews_and_an_older_stop_that_comes_later_does_not_end_it(
     world.write(Topic.INBOUND, recipient, said(recipient, "start", at=2_000))
     world.write(Topic.CONSENT_CHANGES, recipient, change(recipient, Consent.OPTED_OUT, at=1_000))
     await view.catch_up()
-    assert not view.forbids("acme", recipient, Channel.SMS)
+    assert not view.forbids("acme", recipient, Channel.SMS, SENDER)
 
 
 async def test_what_cannot_be_read_is_passed_over_and_the_next_counts(
@@ -127,14 +128,14 @@ async def test_what_cannot_be_read_is_passed_over_and_the_next_counts(
     world.write(Topic.CONSENT_CHANGES, recipient, b"\x00\x00\x00\x00\x63")
     world.write(Topic.INBOUND, recipient, said(recipient, "STOP"))
     await view.catch_up()
-    assert view.forbids("acme", recipient, Channel.SMS)
+    assert view.forbids("acme", recipient, Channel.SMS, SENDER)
 
 
 async def test_an_ordinary_message_changes_nothing(world: World, view: ConsentView) -> None:
     recipient = person()
     world.write(Topic.INBOUND, recipient, said(recipient, "please stop calling me"))
     await view.catch_up()
-    assert not view.forbids("acme", recipient, Channel.SMS)
+    assert not view.forbids("acme", recipient, Channel.SMS, SENDER)
 
 
 async def test_it_reads_on_from_where_the_recipients_processor_stands(
@@ -162,8 +163,8 @@ async def test_it_reads_on_from_where_the_recipients_processor_stands(
         view.start()
         try:
             await view.catch_up()
-            assert view.forbids("acme", after, Channel.SMS)
-            assert not view.forbids("acme", before, Channel.SMS)
+            assert view.forbids("acme", after, Channel.SMS, SENDER)
+            assert not view.forbids("acme", before, Channel.SMS, SENDER)
         finally:
             view.close()
 

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from ingress.answers.config import load_answers
-from ingress.answers.decide import HELP_WORDS, Answers, Section, decide
+from ingress.answers.decide import Answers, Section, decide
 from ingress.answers.guard import Limit, LoopGuard
 from ingress.errors import ConfigError
+from schemas.consent_words import HELP_WORDS, STOP_WORDS
 from schemas.vocabulary import Channel
-from streams.consent import STOP_WORDS
 from tests.ingress.answers.messages import LONG_CODE, message
 
 EXAMPLE = Path(__file__).parents[3] / "deploy" / "ingress-answers.example.yaml"
