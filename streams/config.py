@@ -12,7 +12,9 @@ APP_ID = "notifystream-streams"
 
 class StreamsConfig(msgspec.Struct, frozen=True, kw_only=True):
     """`instance` names this process among its kind and must stay the same across its restarts: what its
-    predecessor left open is then closed at once instead of after a time-out."""
+    predecessor left open is then closed at once instead of after a time-out. `datadir` is this process's
+    alone. `store_cache_mb` bounds what is kept in memory of the disk, `hot_rows` half of each table's
+    decoded rows."""
 
     kafka: Kafka
     schema_registry_url: str
@@ -21,3 +23,5 @@ class StreamsConfig(msgspec.Struct, frozen=True, kw_only=True):
     datadir: str
     instance: str = "0"
     session_timeout_s: float = 10.0
+    store_cache_mb: int = 64
+    hot_rows: int = 20_000

@@ -1,22 +1,67 @@
-"""Faust, hardened from outside: the few places where it would lose or tear something, and the remedy.
+"""Faust, hardened and made fast from outside: where it would lose, tear or dawdle, and the remedy.
 
-- Offsets are committed only after everything the events wrote is committed: `Consumer._commit_offsets` fixes
-  the offsets, awaits `app.producer.flush()`, then commits; our producer's flush commits the transaction.
-- Records of aborted transactions are not read: Faust reads committed records only in exactly-once mode, which
-  has faults of its own (facts, Faust table), so the isolation level is set here.
-- An agent that raises would be restarted behind the event it failed on: agents here never raise.
+Faust keeps the group membership, the assignment, the agents and the committing of offsets. What is different:
+
+- *Offsets before effects* (`flush_atmost` gives up after 0.1 s, a failed send is only logged):
+  `Consumer._commit_offsets` fixes the offsets, awaits `app.producer.flush()`, then commits; our producer's
+  flush commits the transaction, and nothing is sent through Faust's own producer. A failed send fails the
+  transaction, and that ends the process.
+- *Commits past an event in flight* (#606), *acks in `finally`* (`take()`), *ack gaps* (#597): there are no
+  acks. What is committed is the position that an agent reported with `handled`, after it wrote what follows
+  from everything before it. One agent per topic set, one event after the other.
+- *exactly_once's faults* (#177, #323, #517): not used. Records of aborted transactions are not read: the
+  isolation level is set here.
+- *Recovery of an empty or transactional changelog* (#596): no Faust tables. See `table`.
+- *Topics of one partition number on different workers*: without tables Faust deals partitions out round robin
+  over all topics, so that at five workers a notification's requests and its callbacks, and the same changelog
+  partition, belong to two of them. Here: aiokafka's range assignor, which gives a member the same numbers of
+  every topic.
+- *Consumers that stop consuming* (#175, #640): positions and high watermarks are told by `progress`; a
+  process that does not advance is ended by whoever watches `/healthz` (`probe`).
+- *A member that the group has given up, and that does not know it yet*: `lease` refuses to commit when no
+  heartbeat was answered for a session's time.
+- *Agents that raise* are restarted behind the event they failed on: agents here never raise.
+- *A task, a future, a lock and a dozen calls for every event*: an event of Faust's is here what one fetch
+  brought of one partition (`Batch`), at most `BATCH` records.
 """
 
+import asyncio
 import ssl
-from typing import Any
+import time
+from collections.abc import AsyncIterator, Iterator, Mapping
+from typing import Any, NamedTuple
 
 import faust
+from aiokafka.coordinator.assignors.range import RangePartitionAssignor
 from faust.transport.drivers import aiokafka as driver
+from faust.types import TP
 
 from schemas.clients import Kafka
 from streams.outputs import Outputs
 
+BATCH = 256
+_BATCHES_AHEAD = 16
 _FETCH_WAIT_MS = 50
+_NOTHING_READY_PAUSE_S = 0.05
+
+
+class LeaseLost(Exception):
+    """The group may have given this process's partitions to another one: it must write nothing more."""
+
+
+class Batch(NamedTuple):
+    """Records of one partition in their order. `epoch`: between which two rebalances they were read."""
+
+    tp: TP
+    epoch: int
+    records: list[Any]
+
+
+class Progress(NamedTuple):
+    """Of one partition: the offset of the next record to handle, and of the next to be written."""
+
+    position: int
+    end: int
 
 
 class _Producer(driver.Producer):  # type: ignore[misc]
@@ -25,6 +70,8 @@ class _Producer(driver.Producer):  # type: ignore[misc]
 
 
 class _ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
+    heard_at = float("-inf")
+
     def _create_worker_consumer(self, transport: Any) -> Any:
         consumer = super()._create_worker_consumer(transport)
         if consumer._isolation_level != "read_uncommitted":
@@ -34,12 +81,98 @@ class _ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
         consumer._isolation_level = "read_committed"
         # Faust asks for 1500 ms: a broker that does not wake a waiting fetch would add that to every hop.
         consumer._fetch_max_wait_ms = _FETCH_WAIT_MS
+        consumer._partition_assignment_strategy = (RangePartitionAssignor,)
         return consumer
+
+    async def on_start(self) -> None:
+        await super().on_start()
+        coordinator = self._consumer._coordinator
+        beat = coordinator._do_heartbeat
+
+        async def noted() -> bool:
+            asked_at = time.monotonic()
+            answered: bool = await beat()
+            if answered:
+                self.heard_at = asked_at
+            return answered
+
+        coordinator._do_heartbeat = noted
 
 
 class _Consumer(driver.Consumer):  # type: ignore[misc]
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.epoch = 0
+        self.positions: dict[TP, int] = {}
+
     def _new_consumer_thread(self) -> Any:
         return _ConsumerThread(self, loop=self.loop, beacon=self.beacon)
+
+    # -- fetching -------------------------------------------------------------------------------------------
+
+    async def _getmany(
+        self,
+        active_partitions: set[TP] | None,
+        timeout: float,  # noqa: ASYNC109  Faust's signature
+    ) -> Mapping[TP, list[Any]]:
+        wanted = {tp for tp in active_partitions or () if tp.partition in self.app.ready}
+        if not wanted:  # for aiokafka an empty set means all
+            await asyncio.sleep(_NOTHING_READY_PAUSE_S)
+            return {}
+        found: Mapping[TP, list[Any]] = await super()._getmany(wanted, timeout)
+        return found
+
+    async def getmany(
+        self,
+        timeout: float,  # noqa: ASYNC109  Faust's signature
+    ) -> AsyncIterator[tuple[TP, Any]]:
+        """What one fetch brought, in batches instead of single records."""
+        epoch = self.epoch
+        fetched, active = await self._wait_next_records(timeout)
+        if fetched is None or self.should_stop:
+            return
+        if not self.flow_active:
+            await self.perform_seek()
+            return
+        for tp, records in fetched.items():
+            for batch in self._batches(tp, epoch, records):
+                if self.epoch != epoch or not self.flow_active:
+                    return  # read again from the committed offset, by whoever has the partition then
+                if tp in active or tp in self._buffered_partitions:
+                    yield tp, self._event(batch)
+
+    def _batches(self, tp: TP, epoch: int, records: list[Any]) -> Iterator[Batch]:
+        position = self.positions.get(tp, 0)
+        if records[0].offset < position:  # after a seek back to the committed offset
+            records = [record for record in records if record.offset >= position]
+        for start in range(0, len(records), BATCH):
+            yield Batch(tp, epoch, records[start : start + BATCH])
+
+    def _event(self, batch: Batch) -> Any:
+        message = self._to_message(batch.tp, batch.records[-1])
+        message.key, message.value = None, batch
+        return message
+
+    # -- committing -----------------------------------------------------------------------------------------
+
+    def _filter_tps_with_pending_acks(self, topics: Any = None) -> Iterator[TP]:
+        return iter(list(self.positions))
+
+    def _new_offset(self, tp: TP) -> int | None:
+        return self.positions.get(tp)
+
+    async def on_partitions_revoked(self, revoked: set[TP]) -> None:
+        self.epoch += 1  # from here on nothing is handled that was read before
+        await self.commit()
+        self.positions.clear()
+        await super().on_partitions_revoked(revoked)
+
+    async def on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:
+        self._thread.heard_at = time.monotonic()
+        await super().on_partitions_assigned(assigned, generation_id)
+
+    def verify_event_path(self, now: float, tp: TP) -> None:
+        """Faust's look for livelocks knows acks only; ours is `probe`."""
 
 
 class _Transport(driver.Transport):  # type: ignore[misc]
@@ -47,10 +180,59 @@ class _Transport(driver.Transport):  # type: ignore[misc]
     Producer = _Producer
 
 
+class _Batches(faust.Schema):  # type: ignore[misc]
+    """Events whose value is a Batch, as the consumer made it."""
+
+    def compile(self, app: Any, **_: Any) -> Any:
+        async def decode(message: Any, *, propagate: bool = False) -> Any:
+            return app.create_event(None, message.value, None, message)
+
+        return decode
+
+
 class Engine(faust.App):  # type: ignore[misc]
-    """A Faust app whose outputs are the transactions of `outputs`."""
+    """A Faust app whose outputs are the transactions of `outputs`.
+
+    Only partitions whose number is in `ready` are read: the rest are still being recovered.
+    """
 
     outputs: Outputs
+    ready: set[int]
+
+    def batches(self, *topics: str) -> Any:
+        """The channel of these topics' batches, for an agent."""
+        return self.topic(*topics, schema=_Batches(), acks=False)
+
+    @property
+    def epoch(self) -> int:
+        """Which batches are of the present: those read since the last rebalance began."""
+        return int(self.consumer.epoch)
+
+    def handled(self, batch: Batch) -> None:
+        """Everything in the batch is written: its offsets go with the next commit."""
+        if batch.epoch == self.epoch:
+            positions = self.consumer.positions
+            positions[batch.tp] = max(positions.get(batch.tp, 0), batch.records[-1].offset + 1)
+
+    def lease(self) -> None:
+        """Raises LeaseLost when no heartbeat was answered for as long as a session lasts."""
+        silent = time.monotonic() - self.consumer._thread.heard_at
+        if silent > self.conf.broker_session_timeout:
+            raise LeaseLost(
+                f"the group has not answered for {silent:.1f} s, longer than a session "
+                f"({self.conf.broker_session_timeout:g} s): the partitions may be another process's now"
+            )
+
+    def progress(self) -> dict[TP, Progress]:
+        """How far each partition of ours is, where that is known."""
+        consumer = self.consumer
+        told = {}
+        for tp in list(consumer.assignment()):
+            position = consumer.positions.get(tp, consumer._committed_offset.get(tp))
+            end = consumer.highwater(tp)
+            if end is not None:
+                told[tp] = Progress(position or 0, end)
+        return told
 
     def _new_transport(self) -> Any:
         return _Transport(self.conf.broker_consumer, self)
@@ -82,10 +264,12 @@ def create_engine(
         broker_rebalance_timeout=max(30.0, session_timeout_s),
         # As in librdkafka: the embedded broker's transaction markers carry no checksum.
         broker_check_crcs=False,
+        stream_buffer_maxsize=_BATCHES_AHEAD,
         stream_wait_empty=False,
         worker_redirect_stdouts=False,
     )
     engine.outputs = outputs
+    engine.ready = set()
     return engine
 
 

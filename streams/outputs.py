@@ -8,17 +8,20 @@ producer, and Faust commits offsets only after `flush`, which commits the transa
    A crash here: the transaction is aborted, nobody sees anything, the events are read again.
 2. The transaction is committed.
    A crash here: the events are read again, the recovered rows know them, nothing is written twice.
-3. Faust commits the offsets.
+3. The rows go to the local disk (`store.partition`).
+   A crash here: as after 2, and there is less to recover.
+4. Faust commits the offsets.
    A crash here: nothing is left to do.
 
 Writes that come while a commit is under way wait in memory and open the next transaction.
 """
 
 import asyncio
-from collections.abc import Callable
-from typing import NamedTuple
+import time
+from collections.abc import Callable, Mapping
+from typing import NamedTuple, Protocol
 
-from confluent_kafka import KafkaException, Producer
+from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from schemas.clients import Kafka
 
@@ -32,14 +35,30 @@ class Write(NamedTuple):
     partition: int = -1
 
 
+class Keeper(Protocol):
+    """Who keeps what is written: told of every commit before and after it."""
+
+    def seal(self) -> None:
+        """Everything written so far is about to be committed; what comes now is not part of it."""
+
+    def settle(self, reached: Mapping[tuple[str, int], int], at: int) -> None:
+        """It is committed, at `at` (ms). `reached`: the offset behind the last row by topic and partition.
+        Called in a thread of its own."""
+
+
 class OutputsFailed(Exception):
     """A transaction could not be committed: the process must end and start again from what is committed."""
 
 
 class Outputs:
-    """Not shared between event loops. `flush` may be called from any task of the loop."""
+    """Not shared between event loops. `flush` may be called from any task of the loop.
 
-    def __init__(self, kafka: Kafka, transactional_id: str) -> None:
+    `may_commit` is asked before each commit and raises when this process may no longer write.
+    """
+
+    def __init__(
+        self, kafka: Kafka, transactional_id: str, may_commit: Callable[[], None] = lambda: None
+    ) -> None:
         self._producer = Producer(
             kafka.producer(transactional_id, linger_ms=2, delivery_timeout_ms=14_000)
             | {
@@ -53,9 +72,16 @@ class Outputs:
         self._lock = asyncio.Lock()
         self._open = False
         self._committing = False
-        self._waiting: list[Write] = []
+        self._waiting: list[tuple[str, bytes, bytes | None, int, bool]] = []
         self._failure: BaseException | None = None
+        self._keepers: list[Keeper] = []
+        self._reached: dict[tuple[str, int], int] = {}
+        self._may_commit = may_commit
         self.transactions = 0
+        self.committed_at = time.monotonic()
+
+    def attach(self, keeper: Keeper) -> None:
+        self._keepers.append(keeper)
 
     async def start(self) -> None:
         """Fence a predecessor of the same id and abort what it left open. Raises OutputsFailed."""
@@ -72,32 +98,43 @@ class Outputs:
 
     def write(self, topic: str, key: bytes, value: bytes | None, partition: int = -1) -> None:
         """Put one record into the transaction. partition -1: by the key's murmur2 hash."""
-        write = Write(topic, key, value, partition)
         if self._committing:
-            self._waiting.append(write)
+            self._waiting.append((topic, key, value, partition, False))
         else:
-            self._produce(write)
+            self._produce(topic, key, value, partition, False)
+
+    def write_row(self, topic: str, key: bytes, value: bytes | None, partition: int) -> None:
+        """As `write`, and its offset is told to the keepers once it is committed."""
+        if self._committing:
+            self._waiting.append((topic, key, value, partition, True))
+        else:
+            self._produce(topic, key, value, partition, True)
 
     async def flush(self) -> None:
         """Commit everything written before this call.
 
-        Raises OutputsFailed when that did not happen, now and at every later call.
+        Raises OutputsFailed when that did not happen, StoreBroken when the disk failed behind it; and
+        OutputsFailed at every later call.
         """
         async with self._lock:
             if self._failure is not None:
                 raise OutputsFailed("an earlier transaction failed") from self._failure
             if not self._open:
+                self.committed_at = time.monotonic()
                 return
+            for keeper in self._keepers:
+                keeper.seal()
             self._committing = True
             try:
-                await self._in_thread(lambda: self._producer.commit_transaction(_COMMIT_TIMEOUT_S))
+                await self._in_thread(self._commit)
             finally:
                 self._committing = False
             self._open = False
             self.transactions += 1
+            self.committed_at = time.monotonic()
             waiting, self._waiting = self._waiting, []
             for write in waiting:
-                self._produce(write)
+                self._produce(*write)
 
     def fail(self, why: BaseException) -> None:
         """Make sure that nothing written so far is ever committed."""
@@ -107,18 +144,30 @@ class Outputs:
         """Let go of the broker. What was not flushed is aborted."""
         self._producer.close()
 
-    def _produce(self, write: Write) -> None:
+    def _commit(self) -> None:
+        self._may_commit()
+        self._producer.commit_transaction(_COMMIT_TIMEOUT_S)
+        self._producer.poll(0)  # the last reports, should the commit have left any
+        reached, self._reached = self._reached, {}
+        at = time.time_ns() // 1_000_000
+        for keeper in self._keepers:
+            keeper.settle(reached, at)
+
+    def _produce(self, topic: str, key: bytes, value: bytes | None, partition: int, is_row: bool) -> None:
         if not self._open:
             self._producer.begin_transaction()
             self._open = True
+        report = self._delivered if is_row else None
         while True:
             try:
-                self._producer.produce(
-                    write.topic, key=write.key, value=write.value, partition=write.partition
-                )
+                self._producer.produce(topic, key=key, value=value, partition=partition, on_delivery=report)
                 return
             except BufferError:
                 self._producer.poll(0.05)  # the local queue is full: wait for the broker
+
+    def _delivered(self, error: KafkaError | None, message: Message) -> None:
+        if error is None:  # else the transaction cannot be committed, and says so
+            self._reached[message.topic(), message.partition()] = message.offset() + 1  # type: ignore[index,operator]
 
     async def _in_thread(self, call: Callable[[], None]) -> None:
         try:
@@ -126,3 +175,6 @@ class Outputs:
         except KafkaException as failed:
             self.fail(failed)
             raise OutputsFailed(str(failed.args[0])) from failed
+        except BaseException as failed:
+            self.fail(failed)
+            raise

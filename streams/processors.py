@@ -1,8 +1,8 @@
 """The three processors without Faust: bytes of one record in, decisions carried to table, timers and outputs.
 
 A record that cannot be read, or that a decision trips over, goes to `dead.letters` with its place and bytes,
-and the partition goes on. RegistryUnavailable and OutputsFailed are no fault of the record: they pass through
-and must end the process.
+and the partition goes on. RegistryUnavailable, OutputsFailed and StoreError are no fault of the record: they
+pass through and must end the process.
 """
 
 from collections.abc import Callable
@@ -18,6 +18,7 @@ from schemas.records import (
     AttemptEvent,
     ConsentChange,
     DeadLetter,
+    DeliveryEvidence,
     InboundMessage,
     NotificationRequest,
     NotifyRequest,
@@ -32,9 +33,10 @@ from streams.delivery.row import NotificationRow
 from streams.effects import Emit
 from streams.intake import IntakePolicy, Unidentifiable, normalise
 from streams.outputs import Outputs, Write
+from streams.policy import DEFAULTS, Policies
 from streams.state import RecipientRow
-from streams.table import NotRecovered, Table
-from streams.timers import Timers
+from streams.store.errors import StoreError
+from streams.table import Table
 
 log = structlog.get_logger(__name__)
 
@@ -120,7 +122,7 @@ class Processor:
             self._writer.bury(self.stage, incoming, unreadable.reason, str(unreadable))
         except Unidentifiable as nobody:
             self._writer.bury(self.stage, incoming, "no-identity", str(nobody))
-        except (RegistryUnavailable, NotRecovered):
+        except (RegistryUnavailable, StoreError):
             raise
         except Exception as defect:  # our own mistake: keep the record, go on, and say so loudly
             log.exception("a decision failed", stage=self.stage, topic=incoming.topic, offset=incoming.offset)
@@ -162,45 +164,38 @@ class Delivery(Processor):
     }
 
     def __init__(
-        self, writer: Writer, table: Table[NotificationRow], timers: Timers, policy: delivery.DeliveryPolicy
+        self, writer: Writer, table: Table[NotificationRow], policy: delivery.DeliveryPolicy
     ) -> None:
         super().__init__(writer)
         self.table = table
-        self.timers = timers
         self._policy = policy
 
     def _decided(self, incoming: Incoming) -> Callable[[], None]:
         event = self._writer.codec.decode(incoming.value, self._records[incoming.topic])
         key = getattr(event, "notification_id", None)
         if key is None:  # a message this pipeline did not send: the topic and ClickHouse keep it
-            return lambda: None
-        row_key = key.encode()
-        before = self.table.get(incoming.partition, row_key)
+            return _nothing
+        table, row_key = self.table, key.encode()
+        before = table.get(incoming.partition, row_key)
         after, effects = delivery.decide(before, event, incoming.at, self._policy)  # type: ignore[arg-type]
-        changed = after != (before or NotificationRow())
-        change = self.table.change(incoming.partition, row_key, after) if changed else None
+        if after is before and not effects:
+            return _nothing
+        change = None if after is before else table.change(incoming.partition, row_key, before, after)
         writes = self._writer.encode(effects)
 
         def carry_out() -> None:
             if change is not None:
-                self.table.put(change, self._writer.outputs)
-                self.timers.set(incoming.partition, row_key, after.due_at)
+                table.put(change, self._writer.outputs)
             self._writer.write(writes)
 
         return carry_out
 
-    def adopt(self, partition: int, rows: dict[bytes, NotificationRow]) -> None:
-        for key, row in rows.items():
-            self.timers.set(partition, key, row.due_at)
-        self.table.adopt(partition, rows)
+    def fire(self, now: int, at_most: int = 1_000) -> int:
+        """Write a tick for every deadline that has come by `now` (ms), at most so many of each partition.
 
-    def drop(self, partition: int) -> None:
-        self.table.drop(partition)
-        self.timers.drop(partition)
-
-    def fire(self, now: int) -> int:
-        """Write a tick for every deadline that has come by `now` (ms). Returns how many."""
-        due = self.timers.pop_due(now)
+        Returns how many. What is left over comes with the next call.
+        """
+        due = self.table.pop_due(now, at_most)
         for entry in due:
             tick = TimerTick(notification_id=entry.key.decode(), due_at=entry.due_at, fired_at=now)
             self._writer.emit((Emit(Topic.TIMERS, tick.notification_id, tick),))
@@ -209,24 +204,26 @@ class Delivery(Processor):
 
 class Recipients(Processor):
     stage = "streams.recipients"
-    inputs = (Topic.INBOUND, Topic.CHECKS, Topic.CONSENT_EVIDENCE)
+    inputs = (Topic.INBOUND, Topic.CHECKS, Topic.CONSENT_EVIDENCE, Topic.DELIVERY_EVIDENCE)
     _records: ClassVar[dict[str, type[Record]]] = {
         Topic.INBOUND: InboundMessage,
         Topic.CHECKS: AdmissionCheck,
         Topic.CONSENT_EVIDENCE: ConsentChange,
+        Topic.DELIVERY_EVIDENCE: DeliveryEvidence,
     }
 
-    def __init__(self, writer: Writer, table: Table[RecipientRow]) -> None:
+    def __init__(self, writer: Writer, table: Table[RecipientRow], policies: Policies = DEFAULTS) -> None:
         super().__init__(writer)
         self.table = table
+        self._policies = policies
 
     def _decided(self, incoming: Incoming) -> Callable[[], None]:
         event = self._writer.codec.decode(incoming.value, self._records[incoming.topic])
         row_key = event.recipient.encode()  # type: ignore[attr-defined]
         before = self.table.get(incoming.partition, row_key)
-        after, effects = recipients.decide(before, event, incoming.at)  # type: ignore[arg-type]
+        after, effects = recipients.decide(before, event, incoming.at, self._policies)  # type: ignore[arg-type]
         changed = after != (before or RecipientRow())
-        change = self.table.change(incoming.partition, row_key, after) if changed else None
+        change = self.table.change(incoming.partition, row_key, before, after) if changed else None
         writes = self._writer.encode(effects)
 
         def carry_out() -> None:
@@ -236,8 +233,6 @@ class Recipients(Processor):
 
         return carry_out
 
-    def adopt(self, partition: int, rows: dict[bytes, RecipientRow]) -> None:
-        self.table.adopt(partition, rows)
 
-    def drop(self, partition: int) -> None:
-        self.table.drop(partition)
+def _nothing() -> None:
+    pass
