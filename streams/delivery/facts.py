@@ -121,9 +121,21 @@ def _reported(attempt: AttemptState, status: ProviderStatus) -> AttemptState:
     if attempt.sid is not None and attempt.sid != status.message_sid:
         return attempt  # another message claims the same attempt: the first one stands
     accepted = _accepted(attempt, status.message_sid, status.received_at, status.status, status.error_code)
-    if accepted.reported_at is not None and accepted.reported_at <= status.received_at:
+    codes = _with_code(accepted.codes, status.error_code, status.received_at)
+    known = accepted.reported_at
+    if known is not None and known <= status.received_at and codes == accepted.codes:
         return accepted
-    return replace(accepted, reported_at=status.received_at)
+    reported_at = status.received_at if known is None else min(known, status.received_at)
+    return replace(accepted, reported_at=reported_at, codes=codes)
+
+
+def _with_code(codes: tuple[tuple[int, int], ...], code: int | None, at: int) -> tuple[tuple[int, int], ...]:
+    """Every code is kept, also of a status that was seen before with another one."""
+    if code is None:
+        return codes
+    known = dict(codes)
+    known[code] = min(at, known.get(code, at))
+    return tuple(sorted(known.items()))
 
 
 def _accepted(

@@ -14,7 +14,7 @@ from schemas.records import (
     Step,
 )
 from schemas.vocabulary import Channel, CommandResult, ContentKind, ErrorClass, NotificationState, Verdict
-from streams.fold import BAD_ENDS, GOOD_ENDS, Folded, StatusMark, fold
+from streams.fold import GOOD_ENDS, Folded, StatusMark, fold
 
 
 class Ruling(msgspec.Struct, frozen=True, array_like=True):
@@ -50,8 +50,9 @@ class BadEnd(msgspec.Struct, frozen=True, array_like=True):
 class AttemptState(msgspec.Struct, frozen=True, array_like=True):
     """`attempt` counts from 1, `step` from 0. All times in ms; None: not so far.
 
+    `marks` are the first sights of its statuses, `codes` all error codes with the first time of each;
     `accepted_at` is when the provider is first known to have it, `reported_at` when its first callback came,
-    `told` which of `streams.delivery.telling`'s news were written.
+    `told` and `told_codes` which of `streams.delivery.telling`'s news were written.
     """
 
     attempt: int
@@ -72,10 +73,12 @@ class AttemptState(msgspec.Struct, frozen=True, array_like=True):
     doubted_at: int | None = None
     answer: SinkAnswer | None = None
     marks: tuple[StatusMark, ...] = ()
+    codes: tuple[tuple[int, int], ...] = ()
     fetches: int = 0
     ended: BadEnd | None = None
     superseded_at: int | None = None
     told: int = 0
+    told_codes: tuple[int, ...] = ()
 
     @property
     def folded(self) -> Folded:
@@ -84,10 +87,6 @@ class AttemptState(msgspec.Struct, frozen=True, array_like=True):
     @property
     def has_good_mark(self) -> bool:
         return any(mark.status in GOOD_ENDS for mark in self.marks)
-
-    @property
-    def has_bad_mark(self) -> bool:
-        return any(mark.status in BAD_ENDS for mark in self.marks)
 
     @property
     def last_news_at(self) -> int:

@@ -208,8 +208,9 @@ class Steps:
         return True
 
     def _reopen(self, closed: Closed, last: AttemptState | None) -> bool:
-        """A command that was held has a message after all."""
-        if closed.reason != HELD or last is None or last.accepted_at is None:
+        """More is known now of a command that was held."""
+        held = last is not None and last.answer is not None and last.answer.result is CommandResult.HELD
+        if closed.reason != HELD or last is None or (held and last.accepted_at is None):
             return False
         self.row = replace(self.row, closed=None)
         return True

@@ -16,9 +16,7 @@ from streams.fold import GOOD_ENDS
 
 SETTLED = 1
 OPTED_OUT = 2
-NUMBER = 4
-REVIVED = 8
-CANCELED = 16
+CANCELED = 4
 
 
 def tell(row: NotificationRow, effects: list[Emit]) -> NotificationRow:
@@ -28,8 +26,11 @@ def tell(row: NotificationRow, effects: list[Emit]) -> NotificationRow:
         return row
     for attempt in row.attempts:
         told = _told(row, request, attempt, effects)
-        if told != attempt.told:
-            row = row.with_attempt(replace(attempt, told=told))
+        codes = attempt.told_codes
+        if attempt.codes or attempt.answer is not None:
+            codes = _told_of_number(request, attempt, effects)
+        if told != attempt.told or codes != attempt.told_codes:
+            row = row.with_attempt(replace(attempt, told=told, told_codes=codes))
     return row
 
 
@@ -40,19 +41,11 @@ def _told(
     if attempt.doubted_at is not None and attempt.reported_at is not None and not told & SETTLED:
         told |= SETTLED
         effects.append(writing.settle(request, attempt))
-    if attempt.has_bad_mark or attempt.answer is not None:
-        for code, at in _codes(attempt):
-            if classify(code) is ErrorClass.OPT_OUT and not told & OPTED_OUT:
-                told |= OPTED_OUT
-                effects.append(writing.opt_out(request, attempt, at))
-            if code in OF_THE_NUMBER and not told & NUMBER:
-                told |= NUMBER
-                effects.append(writing.evidence(request, attempt, code, at))
-    if told & NUMBER and not told & REVIVED:
-        reached_at = min((mark.at for mark in attempt.marks if mark.status in GOOD_ENDS), default=None)
-        if reached_at is not None:
-            told |= REVIVED
-            effects.append(writing.evidence(request, attempt, None, reached_at))
+    if (attempt.codes or attempt.answer is not None) and not told & OPTED_OUT:
+        known_at = [at for code, at in _codes(attempt) if classify(code) is ErrorClass.OPT_OUT]
+        if known_at:
+            told |= OPTED_OUT
+            effects.append(writing.opt_out(request, attempt, min(known_at)))
     needless = attempt is row.last and attempt.commanded_at is not None and attempt.accepted_at is None
     if needless and attempt.answer is None and row.is_reached and not told & CANCELED:
         told |= CANCELED
@@ -60,9 +53,25 @@ def _told(
     return told
 
 
+def _told_of_number(
+    request: NotificationRequest, attempt: AttemptState, effects: list[Emit]
+) -> tuple[int, ...]:
+    """Each code once; 0 for the news that the message arrived after all, which follows any of them."""
+    told = set(attempt.told_codes)
+    for code, at in _codes(attempt):
+        if code in OF_THE_NUMBER and code not in told:
+            told.add(code)
+            effects.append(writing.evidence(request, attempt, code, at))
+    reached_at = min((mark.at for mark in attempt.marks if mark.status in GOOD_ENDS), default=None)
+    if told and reached_at is not None and 0 not in told:
+        told.add(0)
+        effects.append(writing.evidence(request, attempt, None, reached_at))
+    return tuple(sorted(told))
+
+
 def _codes(attempt: AttemptState) -> list[tuple[int, int]]:
     """Error codes and when they were heard of, the first first."""
-    found = [(mark.error_code, mark.at) for mark in attempt.marks if mark.error_code is not None]
+    found = list(attempt.codes)
     answer = attempt.answer
     if answer is not None and answer.result is CommandResult.REJECTED and answer.error_code is not None:
         found.append((answer.error_code, answer.at))

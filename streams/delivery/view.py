@@ -31,8 +31,9 @@ def standing(row: NotificationRow) -> Standing:
     if any(each.good for each in folded):
         return Standing(NotificationState.DELIVERED)
     last, closed = row.last, row.closed
-    end = bad_end(last) if last is not None else None
-    if last is not None and end is not None and (row.is_reached or _came_after_all(row)):
+    taken_back = next((bad_end(attempt) for attempt in row.attempts if attempt.has_good_mark), None)
+    end = taken_back or (bad_end(last) if last is not None else None)
+    if end is not None and (taken_back is not None or _was_unconfirmed(row)):
         return Standing(state_after(end), reason_after(end))
     if closed is not None:
         return Standing(closed.state, closed.reason, closed.detail)
@@ -52,8 +53,8 @@ def standing(row: NotificationRow) -> Standing:
     return Standing(NotificationState.SENDING)
 
 
-def _came_after_all(row: NotificationRow) -> bool:
-    """News of a message that was given up as unconfirmed."""
+def _was_unconfirmed(row: NotificationRow) -> bool:
+    """So that what is heard now came after all."""
     return row.closed is not None and row.closed.state is NotificationState.UNCONFIRMED
 
 

@@ -68,7 +68,7 @@ def settle(request: NotificationRequest, attempt: AttemptState) -> Emit:
         attempt,
         CommandKind.SETTLE,
         ":settle",
-        created_at=attempt.accepted_at or 0,
+        created_at=attempt.doubted_at or 0,
         not_after=_NEVER,
         sid=attempt.sid,
     )

@@ -15,31 +15,52 @@ from hypothesis import strategies as st
 from schemas.identity import conflict_id
 from schemas.records import (
     AdmissionCheck,
+    AdmissionVerdict,
     AttemptEvent,
     ConsentChange,
+    DeliveryEvidence,
     NotificationOutcome,
     NotificationRequest,
     OutboundCommand,
     ProviderStatus,
+    Step,
     TimerTick,
 )
-from schemas.vocabulary import Channel, CommandKind, CommandResult, NotificationState
+from schemas.vocabulary import Channel, CommandKind, CommandResult, NotificationState, Verdict
 from streams.delivery import Event, decide
 from streams.delivery.row import NotificationRow
 from streams.effects import Emit
-from tests.streams.builders import NID, POLICY, T0, callback, request, result, sid, suppress, verdict
+from tests.streams.builders import NID, POLICY, T0, callback, request, result, sid
 
-CODES = [None, 21211, 21610, 30003, 30007, 63003, 20429]
+CODES = [None, 21211, 21610, 30003, 30007, 30008, 63003, 63016, 20429]
 R = CommandResult
+CHAINS: list[tuple[Step, ...]] = [
+    (Step(channel=Channel.SMS, body="hello"),),
+    (Step(channel=Channel.WHATSAPP, body="hello"), Step(channel=Channel.SMS, body="hello")),
+    (
+        Step(channel=Channel.WHATSAPP, body="hello", content_sid="HX" + "1" * 32, wait_ms=700),
+        Step(channel=Channel.MMS, body="hello", media_urls=("https://e.x/a.jpg",)),
+        Step(channel=Channel.SMS, body="hello https://e.x/a.jpg"),
+    ),
+    (
+        Step(channel=Channel.RCS, body="hello", wait_ms=300),
+        Step(channel=Channel.SMS, body="hello", wait_ms=9),
+    ),
+]
 
 
-class Step(NamedTuple):
+class Told(NamedTuple):
+    """One event, and the broker's time of its record."""
+
     event: Event
     at: int
 
 
+History = list[Told]
+
+
 class Play(NamedTuple):
-    """A history played: the row after each step, and what each step wrote."""
+    """A history played: the row after each event, and what each caused to be written."""
 
     rows: tuple[NotificationRow, ...]
     effects: tuple[tuple[Emit, ...], ...]
@@ -48,35 +69,43 @@ class Play(NamedTuple):
     def end(self) -> NotificationRow:
         return self.rows[-1]
 
+    @property
+    def written(self) -> list[Emit]:
+        return [effect for effects in self.effects for effect in effects]
 
-def play(steps: list[Step], row: NotificationRow | None = None) -> Play:
-    """The steps decided one after the other, from a row or from none."""
+
+def play(history: History, row: NotificationRow | None = None) -> Play:
+    """The events decided one after the other, from a row or from none."""
     rows = [row or NotificationRow()]
     written = []
-    for step in steps:
-        decided = decide(rows[-1], step.event, step.at, POLICY)
+    for told in history:
+        decided = decide(rows[-1], told.event, told.at, POLICY)
+        assert decided.row is not None, "no history lasts until it is forgotten"
         rows.append(decided.row)
         written.append(decided.effects)
     return Play(tuple(rows), tuple(written))
 
 
-def identified(effects: tuple[tuple[Emit, ...], ...]) -> dict[tuple[str, str], Emit]:
-    """Effects by the id their receivers know copies by; of copies the last."""
-    found: dict[tuple[str, str], Emit] = {}
-    for effect in (each for step in effects for each in step):
-        match effect.record:
-            case NotificationOutcome() as outcome:
-                identity = f"{outcome.notification_id}:{outcome.version}"
-            case OutboundCommand() as command:
-                identity = command.command_id
-            case ConsentChange() as change:
-                identity = change.change_id
-            case AdmissionCheck() as check:
-                identity = f"{check.notification_id}:{check.attempt}:{check.asked_at}"
-            case other:
-                raise AssertionError(f"the delivery processor wrote a {type(other).__name__}")
-        found[effect.topic, identity] = effect
-    return found
+def identity(effect: Emit) -> str:
+    """The id by which a receiver knows a second copy. Of outcomes, which are compacted, the last counts."""
+    match effect.record:
+        case NotificationOutcome() as outcome:
+            return outcome.notification_id
+        case OutboundCommand() as command:
+            return command.command_id
+        case ConsentChange() as change:
+            return change.change_id
+        case DeliveryEvidence() as evidence:
+            return evidence.evidence_id
+        case AdmissionCheck() as check:
+            return f"{check.notification_id}:{check.attempt}:{check.check}"
+        case other:
+            raise AssertionError(f"the delivery processor wrote a {type(other).__name__}")
+
+
+def identified(effects: list[Emit]) -> dict[tuple[str, str], Emit]:
+    """Effects by topic and id; of copies the last."""
+    return {(effect.topic, identity(effect)): effect for effect in effects}
 
 
 def is_conflict(effect: Emit) -> bool:
@@ -90,21 +119,24 @@ class World:
     def __init__(self) -> None:
         self.row = NotificationRow()
         self.clock = T0
-        self.checks: set[int] = set()
+        self.checks: set[tuple[int, int]] = set()
         self.commanded: set[int] = set()
         self.doubted: set[int] = set()
+        self.held: set[int] = set()
         self.at_provider: set[int] = set()
-        self.steps: list[Step] = []
+        self.history: History = []
         self.repeats = 0
 
     def happens(self, event: Event) -> None:
         if isinstance(event, TimerTick):
             self.clock = max(self.clock, event.due_at)
-        self.steps.append(Step(event, self.clock))
-        self.row, effects = decide(self.row, event, self.clock, POLICY)
+        self.history.append(Told(event, self.clock))
+        row, effects = decide(self.row, event, self.clock, POLICY)
+        assert row is not None
+        self.row = row
         for effect in effects:
             if isinstance(effect.record, AdmissionCheck):
-                self.checks.add(effect.record.attempt)
+                self.checks.add((effect.record.attempt, effect.record.check))
             if isinstance(effect.record, OutboundCommand) and effect.record.kind is CommandKind.SEND:
                 self.commanded.add(effect.record.attempt)
 
@@ -117,21 +149,25 @@ class World:
             found += ["answer"] * 6
         if self.doubted:
             found += ["settled"] * 3
+        if self.held:
+            found += ["released"]
         if self.at_provider:
             found += ["callback"] * 8
-        if self.row.due_at is not None:
-            found += ["tick"] * 2
+        if self.row.closed is None and not self.row.is_reached:
+            found += ["tick"] * 3
         return found
 
 
-def draw(seed: int, length: int) -> list[Step]:
-    """A request and up to `length` events after it, each with its broker time. The same seed gives the same
-    history, a smaller length its beginning."""
+def draw(seed: int, length: int) -> History:
+    """A request and up to `length` events after it. The same seed gives the same history, a smaller length
+    its beginning."""
     chance = random.Random(seed)
     world = World()
+    steps = chance.choice(CHAINS)
     world.happens(
         request(
-            channels=chance.choice([(Channel.SMS,), (Channel.WHATSAPP, Channel.SMS)]),
+            steps=steps,
+            channels=tuple(step.channel for step in steps),
             send_at=chance.choice([None, None, None, T0 + 500]),
             expires_at=chance.choice([None, None, None, T0 + 2_000]),
         )
@@ -145,7 +181,7 @@ def draw(seed: int, length: int) -> list[Step]:
             _happen(world, chance, chance.choice(possible))
         if chance.random() < 0.25 and world.commanded - world.at_provider:
             world.at_provider.add(min(world.commanded))  # its callbacks may come before the answer
-    return world.steps
+    return world.history
 
 
 def _happen(world: World, chance: random.Random, what: str) -> None:
@@ -155,15 +191,20 @@ def _happen(world: World, chance: random.Random, what: str) -> None:
             world.repeats += 1
             world.happens(request(offset=world.repeats, content_hash=chance.choice(["c0", "c0", "c1"])))
         case "verdict":
-            number = _taken(world.checks, chance)
-            world.happens(verdict(number) if chance.random() < 0.9 else suppress(number))
+            world.happens(_verdict(world, chance))
         case "answer":
             number = _taken(world.commanded, chance)
             world.happens(_answer(world, chance, number, now))
         case "settled":
             number = _taken(world.doubted, chance)
             truth = R.ACCEPTED if number in world.at_provider else R.ABSENT
-            world.happens(result(chance.choice([truth, truth, R.HELD]), number, now))
+            what_said = chance.choice([truth, truth, R.HELD])
+            if what_said is R.HELD:
+                world.held.add(number)
+            world.happens(result(what_said, number, now))
+        case "released":
+            number = _taken(world.held, chance)
+            world.happens(result(R.ACCEPTED if number in world.at_provider else R.ABSENT, number, now))
         case "callback":
             world.happens(_report(chance, chance.choice(sorted(world.at_provider)), now))
         case "tick":
@@ -176,6 +217,22 @@ def _taken(waiting: set[int], chance: random.Random) -> int:
     number = chance.choice(sorted(waiting))
     waiting.discard(number)
     return number
+
+
+def _verdict(world: World, chance: random.Random) -> AdmissionVerdict:
+    attempt, check = chance.choice(sorted(world.checks))
+    world.checks.discard((attempt, check))
+    kind = chance.choices(list(Verdict), [18, 2, 2, 1])[0]
+    return AdmissionVerdict(
+        notification_id=NID,
+        attempt=attempt,
+        check=check,
+        verdict=kind,
+        reason=None if kind is Verdict.ADMIT else f"because-{kind}",
+        decided_at=world.clock,
+        until=world.clock + 400 if kind is Verdict.DEFER else None,
+        not_after=world.clock + 5_000 if kind is Verdict.ADMIT and chance.random() < 0.2 else None,
+    )
 
 
 def _answer(world: World, chance: random.Random, number: int, now: int) -> AttemptEvent:
@@ -209,11 +266,11 @@ def _report(chance: random.Random, number: int, now: int) -> ProviderStatus:
     )
 
 
-def histories() -> st.SearchStrategy[list[Step]]:
-    return st.builds(draw, seed=st.integers(0, 2**32 - 1), length=st.integers(0, 40))
+def histories(longest: int = 40) -> st.SearchStrategy[History]:
+    return st.builds(draw, seed=st.integers(0, 2**32 - 1), length=st.integers(0, longest))
 
 
-def conflict_ids(steps: list[Step]) -> set[str]:
-    """Ids of the refusals these steps must cause."""
-    hashes = {step.event.content_hash for step in steps if isinstance(step.event, NotificationRequest)}
+def conflict_ids(history: History) -> set[str]:
+    """Ids of the refusals these events must cause."""
+    hashes = {told.event.content_hash for told in history if isinstance(told.event, NotificationRequest)}
     return {conflict_id(NID, each) for each in hashes - {"c0"}}
