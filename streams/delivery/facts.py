@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from schemas.records import AdmissionVerdict, AttemptEvent, ProviderStatus
 from schemas.vocabulary import CommandResult
 from streams.delivery.row import AttemptState, Early, NotificationRow, Ruling, SinkAnswer
-from streams.fold import KNOWN, StatusMark, add_mark
+from streams.fold import BAD_ENDS, KNOWN, StatusMark, add_mark
 
 MOST_EARLY = 64
 """Of facts that are early; more than that is not a history of ours, and the latest are dropped."""
@@ -121,7 +121,9 @@ def _reported(attempt: AttemptState, status: ProviderStatus) -> AttemptState:
     if attempt.sid is not None and attempt.sid != status.message_sid:
         return attempt  # another message claims the same attempt: the first one stands
     accepted = _accepted(attempt, status.message_sid, status.received_at, status.status, status.error_code)
-    codes = _with_code(accepted.codes, status.error_code, status.received_at)
+    # A code that comes with anything but a bad end is a stale one of the provider's.
+    code = status.error_code if status.status in BAD_ENDS else None
+    codes = _with_code(accepted.codes, code, status.received_at)
     known = accepted.reported_at
     if known is not None and known <= status.received_at and codes == accepted.codes:
         return accepted
