@@ -65,14 +65,16 @@ def may_move_on(end: BadEnd) -> bool:
 
 def state_after(end: BadEnd) -> NotificationState:
     """What the notification is when nothing more is tried."""
+    if end.error_class is ErrorClass.OPT_OUT:
+        return NotificationState.SUPPRESSED
     match end.result:
         case "undelivered":
             return NotificationState.UNDELIVERED
         case "expired":
             return NotificationState.EXPIRED
-        case "suppressed" | "not_admitted":
+        case "not_admitted":
             return NotificationState.SUPPRESSED
-    return NotificationState.SUPPRESSED if end.error_class is ErrorClass.OPT_OUT else NotificationState.FAILED
+    return NotificationState.FAILED
 
 
 def reason_after(end: BadEnd) -> str:
