@@ -39,7 +39,7 @@ def check(request: NotificationRequest, attempt: AttemptState) -> Emit:
 
 def send(request: NotificationRequest, attempt: AttemptState, content: ContentKind) -> Emit:
     step = request.steps[attempt.step]
-    as_text = content is ContentKind.TEXT and step.body is not None
+    as_text = content is ContentKind.TEXT and step.body is not None and not attempt.template_only
     template = step.content_sid is not None and not as_text
     command = _command(
         request,
