@@ -53,6 +53,8 @@ class Steps:
         if last is None:
             return self._start(request)
         if row.retry_at is not None:
+            if bad_end(last) != last.ended:
+                return self._take_back(last)
             return row.clock >= row.retry_at and self._begin(
                 request, last.step, row.retry_at, template_only=last.template_only
             )
@@ -162,6 +164,12 @@ class Steps:
             return self._begin(request, following, at)
         detail = end.detail if end.result in ("rejected", "absent", "expired", "canceled") else None
         return self._close(state_after(end), at, reason_after(end), detail)
+
+    def _take_back(self, attempt: AttemptState) -> bool:
+        """A retry that rests on what has turned out otherwise: a message that exists is not sent again."""
+        self._set(replace(attempt, ended=None))
+        self.row = replace(self.row, retry_at=None)
+        return True
 
     def _following(self, request: NotificationRequest, attempt: AttemptState, end: BadEnd) -> int | None:
         """The step to go on with. Who has opted out of a channel is not written to on one that shares it."""

@@ -1,4 +1,4 @@
-"""Commands whose fate is not known: never sent again without proof, whoever brings it, and held in the end."""
+"""Commands whose fate is not known: never sent again without proof, whoever brings it, held in the end."""
 
 from __future__ import annotations
 
