@@ -6,6 +6,7 @@ zone, also on the days on which that clock jumps, where the narrower reading cou
 """
 
 from datetime import UTC, date, datetime, time, timedelta
+from functools import lru_cache
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -44,8 +45,12 @@ def next_allowed(zones: tuple[ZoneInfo, ...], at: int, quiet: QuietHours) -> Spa
     It begins at `at` when sending is allowed then. None when the zones never agree.
     """
     now, last = at, at + _HORIZON_DAYS * _DAY_MS
+    spans = [_span(zone, at, quiet) for zone in zones]
     while now < last:
-        spans = [_span(zone, now, quiet) for zone in zones]
+        spans = [
+            span if span.closes > now else _span(zone, now, quiet)
+            for zone, span in zip(zones, spans, strict=True)
+        ]
         opens = max(span.opens for span in spans)
         if opens <= now:
             return Span(now, min(span.closes for span in spans))
@@ -72,6 +77,7 @@ def _span(zone: ZoneInfo, at: int, quiet: QuietHours) -> Span:
     return found or Span(at + _HORIZON_DAYS * _DAY_MS, at + _HORIZON_DAYS * _DAY_MS)
 
 
+@lru_cache(maxsize=4096)  # many people share a zone and a day
 def _of_day(zone: ZoneInfo, day: date, hours: Hours) -> Span:
     return Span(max(_instants(zone, day, hours.opens)), min(_instants(zone, day, hours.closes)))
 
