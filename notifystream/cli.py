@@ -9,7 +9,18 @@ from collections.abc import Sequence
 
 import typer
 
-from notifystream.commands import analysis, deadletters, demo, sandbox, send, services, tail, topics
+from notifystream.commands import (
+    analysis,
+    consent,
+    deadletters,
+    demo,
+    sandbox,
+    send,
+    services,
+    show,
+    tail,
+    topics,
+)
 from notifystream.console import CommandFailed, complain, debugging, end_quietly_on_broken_pipe
 
 app = typer.Typer(
@@ -26,7 +37,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for _command in (demo, sandbox, services, topics, send, tail, analysis, deadletters):
+for _command in (demo, sandbox, services, topics, send, tail, show, consent, analysis, deadletters):
     _command.register(app)
 
 

@@ -1,30 +1,22 @@
-"""`notifystream report`, `sql` and `show`: what ClickHouse knows, for people and for programs.
+"""`notifystream report` and `sql`: what ClickHouse knows, for people and for programs.
 
 Guarantees: results alone on stdout (a table, JSON or CSV); nothing is written to ClickHouse, which is told so
 (`readonly`). Leaves the figures to `sinks.analytics`.
 """
 
-import contextlib
 import csv
 import json
 import re
 import sys
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
-from rich.markup import escape
-from rich.table import Table
 
-from notifystream.console import WRONG_USE, fail, require, settings, stdout
+from notifystream.console import WRONG_USE, fail, stdout
 from notifystream.report_table import report_table
+from notifystream.warehouse import clickhouse
 from sinks.analytics.reports import Report, ReportName
-
-if TYPE_CHECKING:
-    from clickhouse_connect.driver.client import Client
-
-    from sinks.analytics.timeline import Timeline
 
 AsJson = Annotated[bool, typer.Option("--json", help="JSON: one array of objects.")]
 AsCsv = Annotated[bool, typer.Option("--csv", help="CSV with a header line.")]
@@ -34,7 +26,6 @@ _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks
 def register(app: typer.Typer) -> None:
     app.command("report")(report)
     app.command("sql")(sql)
-    app.command("show")(show)
 
 
 def report(
@@ -56,7 +47,7 @@ def report(
     """
     from sinks.analytics.reports import report as make
 
-    with _clickhouse() as client:
+    with clickhouse() as client:
         made = make(client, name, _since(since), tenant=tenant)
     _print(made, as_json, as_csv, f"Nothing since {since}.")
 
@@ -79,74 +70,10 @@ def sql(
 
     Tables keep every copy until ClickHouse merges them: say FROM messages FINAL, or use the views.
     """
-    with _clickhouse() as client:
+    with clickhouse() as client:
         result = client.query(query, settings={"readonly": 2})
         columns, rows = tuple(result.column_names), tuple(map(tuple, result.result_rows))
     _print(Report("", columns, rows), as_json, as_csv, "No rows.")
-
-
-def show(
-    notification_id: Annotated[str | None, typer.Argument(help="Id of the notification.")] = None,
-    tenant: Annotated[str | None, typer.Option(help="Instead of the id: the tenant, with --key.")] = None,
-    key: Annotated[str | None, typer.Option(help="Instead of the id: the idempotency key.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
-) -> None:
-    """One notification's whole story: request, commands, attempts, statuses, outcomes, dead letters.
-
-    [bold]Examples[/]
-
-    notifystream show 4f6b0a52-7c0e-5d5c-9d0a-6f1d0f6c2b11
-
-    notifystream show --tenant acme --key order-1017-shipped
-    """
-    from schemas.identity import notification_id as made_of
-    from sinks.analytics.errors import UnknownNotification
-    from sinks.analytics.timeline import timeline
-
-    if notification_id is None:
-        if tenant is None or key is None:
-            fail("name a notification: its id, or --tenant and --key of the request", WRONG_USE)
-        notification_id = made_of(tenant, key)
-    elif tenant is not None or key is not None:
-        fail("give either the id, or --tenant and --key, not both", WRONG_USE)
-    with _clickhouse() as client:
-        try:
-            story = timeline(client, notification_id)
-        except UnknownNotification as unknown:
-            fail(str(unknown))
-    if as_json:
-        sys.stdout.write(json.dumps(_story(story), ensure_ascii=False, indent=2) + "\n")
-    else:
-        _print_story(story)
-
-
-@contextlib.contextmanager
-def _clickhouse() -> Iterator["Client"]:
-    """A client; whatever ClickHouse answers badly ends the command with what it said."""
-    (url,) = require(settings(), "clickhouse_url")
-    from clickhouse_connect.driver.exceptions import ClickHouseError
-
-    from sinks.analytics.clickhouse import connect, public
-    from sinks.analytics.errors import ClickHouseAway
-
-    try:
-        client = connect(url)
-    except ClickHouseAway as away:
-        fail(f"ClickHouse is not reachable at {public(url)}: is it up, and is CLICKHOUSE_URL right?\n{away}")
-    except ValueError as wrong:
-        fail(f"CLICKHOUSE_URL: {wrong}", WRONG_USE)
-    try:
-        yield client
-    except ClickHouseError as refused:
-        fail(f"ClickHouse at {public(url)}: {_first_words(str(refused))}")
-    finally:
-        client.close()
-
-
-def _first_words(message: str) -> str:
-    """ClickHouse's own words; the driver wraps them in its own and repeats the URL."""
-    found = re.search(r"(?:Code: \d+\. )?DB::Exception: (.*)", message, re.DOTALL)
-    return found[1].strip() if found else message
 
 
 def _since(text: str) -> datetime:
@@ -174,38 +101,3 @@ def _print(made: Report, as_json: bool, as_csv: bool, nothing: str) -> None:
         stdout.print(nothing)
     else:
         stdout.print(report_table(made))
-
-
-def _story(story: "Timeline") -> dict[str, Any]:
-    return {
-        "notification_id": story.notification_id,
-        "tenant": story.tenant,
-        "state": story.state,
-        "final": story.final,
-        "moments": [
-            {
-                "at": moment.at.isoformat(timespec="milliseconds"),
-                "kind": moment.kind,
-                "what": moment.what,
-                **({"details": dict(moment.details)} if moment.details else {}),
-            }
-            for moment in story.moments
-        ],
-    }
-
-
-def _print_story(story: "Timeline") -> None:
-    state = f"[bold]{escape(story.state)}[/]" if story.state else "no outcome yet"
-    ended = "" if story.state is None else ", final" if story.final else ", open"
-    stdout.print(f"[bold]{escape(story.notification_id)}[/] {escape(story.tenant or '')}: {state}{ended}")
-    table = Table(box=None, pad_edge=False, show_header=False)
-    first = story.moments[0].at
-    for moment in story.moments:
-        details = " ".join(f"[dim]{escape(name)}=[/]{escape(value)}" for name, value in moment.details)
-        table.add_row(
-            f"[dim]{moment.at.astimezone():%Y-%m-%d %H:%M:%S.%f}"[:-3] + "[/]",
-            f"[dim]+{(moment.at - first).total_seconds():.3f} s[/]",
-            escape(moment.kind),
-            f"[bold]{escape(moment.what)}[/] {details}",
-        )
-    stdout.print(table)
