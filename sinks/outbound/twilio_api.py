@@ -143,6 +143,8 @@ def _parameters(command: OutboundCommand, callback_url: str) -> dict[str, Any]:
     else:
         if command.body:
             content["body"] = command.body
+            if command.smart_encoded:
+                content["smart_encoded"] = True
         if command.media_urls:
             content["media_url"] = list(command.media_urls)
     if command.sender.startswith("MG"):

@@ -10,6 +10,7 @@ import signal
 import time
 from collections.abc import Callable, Mapping
 
+import msgspec
 from confluent_kafka import Message
 
 from schemas.codec import Codec
@@ -94,6 +95,9 @@ class Worker:
                 self._done(waiting)
             case CommandKind.FETCH:
                 self._fetches.begin(waiting)
+            case CommandKind.CANCEL:
+                self._take_cancellation(waiting)
+                self._done(waiting)
             case CommandKind.SEND:
                 journal = self._books.journals[partition]
                 if journal.knows(command.command_id) or self._lanes.holds(command.command_id):
@@ -109,6 +113,17 @@ class Worker:
             return
         self._books.close(
             waiting.partition, entry, CommandResult.ACCEPTED, waiting.command.sid, "by callback"
+        )
+
+    def _take_cancellation(self, waiting: Waiting) -> None:
+        """From now on it is never started, also when it is read later. What was started is left alone."""
+        command_id = waiting.command.command_id.removesuffix(":cancel")
+        if self._books.journals[waiting.partition].knows(command_id):
+            return
+        command = msgspec.structs.replace(waiting.command, command_id=command_id)
+        detail = "the recipient was reached by an earlier attempt"
+        self._books.close(
+            waiting.partition, started(command, now_ms()), CommandResult.CANCELED, None, detail
         )
 
     def _settle_doubts(self) -> None:
@@ -137,7 +152,9 @@ class Worker:
         to_call: list[tuple[Waiting, JournalEntry]] = []
         for waiting in released:
             command, entry = waiting.command, started(waiting.command, now)
-            if command.not_after <= now:
+            if self._books.journals[waiting.partition].knows(command.command_id):
+                pass  # canceled while it waited
+            elif command.not_after <= now:
                 result, detail = CommandResult.EXPIRED, "its turn came too late"
                 self._books.close(waiting.partition, entry, result, None, detail)
             elif self._consent.forbids(command.tenant, command.recipient, command.channel, command.sender):

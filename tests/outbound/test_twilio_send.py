@@ -291,3 +291,13 @@ async def test_many_calls_at_once_keep_their_answers_apart(api: TwilioMessages, 
     assert [[each.sid] for each in told if isinstance(each, Accepted)] == [
         made[each.command_id] for each in wanted
     ]
+
+
+@pytest.mark.parametrize("wanted", [True, False])
+async def test_characters_are_replaced_only_where_the_count_assumes_it(wanted: bool) -> None:
+    async with answering(answer(400, "{}")) as provider:
+        messages = TwilioMessages(account_at(provider.url), 1)
+        await send(messages, command(smart_encoded=wanted))
+        await messages.close()
+    (form,) = provider.forms
+    assert form.get("SmartEncoded") == (["True"] if wanted else None)

@@ -7,11 +7,12 @@ import uuid
 from collections.abc import Iterator
 
 import httpx2
+import msgspec
 import pytest
 
 from sandbox.carrier.magic import Magic
 from schemas.identity import event_id
-from schemas.records import ConsentChange, DeadLetter, InboundMessage, ProviderStatus
+from schemas.records import ConsentChange, DeadLetter, InboundMessage, OutboundCommand, ProviderStatus
 from schemas.topics import Topic
 from schemas.vocabulary import (
     Channel,
@@ -90,6 +91,50 @@ def test_what_expired_is_told_so_without_a_call(world: World, simulator: Simulat
     world.command(wanted)
     world.await_result(wanted.command_id, CommandResult.EXPIRED)
     assert simulator.requests(wanted.command_id) == []
+
+
+def canceled(wanted: OutboundCommand) -> OutboundCommand:
+    return msgspec.structs.replace(
+        wanted, command_id=f"{wanted.command_id}:cancel", kind=CommandKind.CANCEL, body=None, segments=0
+    )
+
+
+def test_what_was_canceled_before_it_was_read_is_never_called(world: World, simulator: Simulator) -> None:
+    wanted = command()
+    world.command(canceled(wanted), lane=Priority.URGENT)
+    world.await_result(wanted.command_id, CommandResult.CANCELED)
+    behind = command()
+    world.command(wanted, behind)
+    world.await_result(behind.command_id, ACCEPTED)
+    assert simulator.requests(wanted.command_id) == []
+    assert world.results(wanted.command_id) == [CommandResult.CANCELED]
+
+
+def test_what_is_canceled_while_it_waits_for_its_turn_is_never_called(
+    world: World, simulator: Simulator
+) -> None:
+    sender = "+15005550017"
+    first = command(sender=sender, recipient=Magic.THROTTLED.number)
+    world.command(first)
+    world.await_result(first.command_id, CommandResult.REJECTED)  # and the sender is asked to wait
+    wanted = command(sender=sender)
+    world.command(wanted)
+    world.command(canceled(wanted), lane=Priority.URGENT)
+    world.await_result(wanted.command_id, CommandResult.CANCELED)
+    behind = command(sender=sender, recipient=Magic.DELIVERED.number)
+    world.command(behind)
+    world.await_result(behind.command_id, ACCEPTED)
+    assert simulator.requests(wanted.command_id) == []
+
+
+def test_a_cancellation_that_comes_too_late_changes_nothing(world: World, simulator: Simulator) -> None:
+    wanted = command(recipient=Magic.DELIVERED.number)
+    world.command(wanted)
+    world.await_result(wanted.command_id, ACCEPTED)
+    behind = command()
+    world.command(canceled(wanted), behind)
+    world.await_result(behind.command_id, ACCEPTED)
+    assert world.results(wanted.command_id) == [ACCEPTED]
 
 
 def stop(recipient: str, body: str = "stop", at: int | None = None) -> InboundMessage:
