@@ -300,4 +300,4 @@ async def test_characters_are_replaced_only_where_the_count_assumes_it(wanted: b
         await send(messages, command(smart_encoded=wanted))
         await messages.close()
     (form,) = provider.forms
-    assert form.get("SmartEncoded") == (["True"] if wanted else None)
+    assert form.get("SmartEncoded") == (["true"] if wanted else None)
