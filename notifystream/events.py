@@ -5,13 +5,15 @@ next row from being read. Checks the form only (names, required fields, known wo
 or a template is known is decided by the pipeline. Leaves to `publishing` what happens to the events.
 
 CSV columns: key, to, body, tenant, category, priority, region, sender, template, locale, channel or channels
-(`sms|whatsapp`), media_urls (separated by `|`), send_at, expires_at (ISO 8601 or milliseconds), `var.NAME`
+(`sms|whatsapp`) or steps (`whatsapp:90s|sms`, each with the time its delivery is waited for), smart_encoding
+(true or false), media_urls (separated by `|`), send_at, expires_at (ISO 8601 or milliseconds), `var.NAME`
 for template variables, `contact.NAME` and `metadata.NAME`. JSON lines: the fields of NotifyRequest; `key` and
 `to` may stand for idempotency_key and recipient.
 """
 
 import csv
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -27,7 +29,13 @@ _FIELDS = frozenset(NotifyRequest.__struct_fields__)
 _CSV_PLAIN = frozenset(
     {"tenant", "idempotency_key", "recipient", "region", "body", "category", "priority", "sender"}
 )
-_CSV_OTHER = frozenset({"channel", "channels", "template", "locale", "media_urls", "send_at", "expires_at"})
+_CSV_OTHER = frozenset(
+    {"channel", "channels", "steps", "smart_encoding", "template", "locale", "media_urls", "send_at"}
+    | {"expires_at"}
+)
+_STEP = re.compile(r"([a-z]+)(?::(\d{1,9})(ms|s|m|h|d))?")
+_MILLISECONDS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
+_TRUTH = {"true": True, "false": False}
 _CSV_PREFIXES = {"var.": "variables", "contact.": "contacts", "metadata.": "metadata"}
 
 
@@ -58,7 +66,7 @@ def from_values(values: Mapping[str, Any], *, default_tenant: str | None) -> Not
     """The event of these values, named as NotifyRequest's fields or by `key` and `to`.
 
     Raises BadEvent for an unknown name, a missing or empty required value, a word outside its vocabulary, or
-    a content that is not exactly one of body and template (media may stand alone).
+    a content that is not exactly one of body and template (media may stand alone, and steps may have it all).
     """
     named = {_ALIASES.get(name, name): value for name, value in values.items() if value is not None}
     unknown = sorted(set(named) - _FIELDS)
@@ -154,20 +162,35 @@ def moment(text: str) -> int:
     return int(parsed.timestamp() * 1000)
 
 
+def step(text: str) -> dict[str, Any]:
+    """`whatsapp`, or `whatsapp:90s` (ms, s, m, h, d), as the values of a StepRequest.
+
+    The time is how long its delivery is waited for before the next step. Raises BadEvent for anything else.
+    """
+    found = _STEP.fullmatch(text.strip())
+    if found is None:
+        raise BadEvent(f"step {text!r} is not of the form CHANNEL or CHANNEL:TIME, e.g. whatsapp:90s")
+    if found[2] is None:
+        return {"channel": found[1]}
+    return {"channel": found[1], "wait_ms": int(found[2]) * _MILLISECONDS[found[3]]}
+
+
 def _check_words(request: NotifyRequest) -> None:
     known_channels = [channel.value for channel in SENDABLE_CHANNELS]
-    for channel in request.channels:
+    for channel in (*request.channels, *(each.channel for each in request.steps)):
         if channel not in known_channels:
             raise BadEvent(f"channel {channel!r} is unknown; known are {', '.join(known_channels)}")
-    if not request.channels:
-        raise BadEvent(f"no channel is given; known are {', '.join(known_channels)}")
+    if request.channels and request.steps:
+        raise BadEvent("both channels and steps are given; steps name their channels")
     if request.category not in list(Category):
         raise BadEvent(f"category {request.category!r} is unknown; known are {', '.join(Category)}")
     if request.priority not in list(Priority):
         raise BadEvent(f"priority {request.priority!r} is unknown; known are {', '.join(Priority)}")
     if request.body and request.template is not None:
         raise BadEvent("both body and template are given; one of them must be")
-    if not request.body and request.template is None and not request.media_urls:
+    shared = request.body or request.template is not None or request.media_urls
+    whole = request.steps and all(each.body or each.template or each.media_urls for each in request.steps)
+    if not shared and not whole:
         raise BadEvent("there is nothing to send: body, template or media_urls must be given")
 
 
@@ -183,6 +206,12 @@ def _csv_values(record: Mapping[str, str]) -> dict[str, Any]:
     for column in ("channel", "channels"):
         if column in cells:
             values["channels"] = [channel.strip() for channel in cells[column].split("|")]
+    if "steps" in cells:
+        values["steps"] = [step(text) for text in cells["steps"].split("|")]
+    if "smart_encoding" in cells:
+        if cells["smart_encoding"].lower() not in _TRUTH:
+            raise BadEvent(f"smart_encoding {cells['smart_encoding']!r} is neither true nor false")
+        values["smart_encoding"] = _TRUTH[cells["smart_encoding"].lower()]
     if "media_urls" in cells:
         values["media_urls"] = [url.strip() for url in cells["media_urls"].split("|")]
     for column in ("send_at", "expires_at"):

@@ -22,6 +22,7 @@ from notifystream.events import (
     moment,
     pairs,
 )
+from notifystream.events import step as parsed_step
 
 # More lines than this are counted, not listed: the first ones usually say what is wrong with all.
 _LISTED = 50
@@ -44,7 +45,26 @@ def send(
     ] = None,
     body: Annotated[str | None, typer.Option(help="The text.")] = None,
     channel: Annotated[
-        list[str] | None, typer.Option(help="sms, mms, whatsapp or rcs; repeat for fallbacks, in order.")
+        list[str] | None,
+        typer.Option(
+            help="sms, mms, whatsapp or rcs; repeat for fallbacks, in order. Without: the tenant's chain for "
+            "the category, else sms."
+        ),
+    ] = None,
+    step: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="CHANNEL[:TIME]",
+            help="Instead of --channel: a step, and how long (90s, 5m) its delivery is waited for before the "
+            "next; repeat, in order.",
+        ),
+    ] = None,
+    smart_encoding: Annotated[
+        bool | None,
+        typer.Option(
+            "--smart-encoding/--no-smart-encoding",
+            help="Replace characters that would make it UCS-2 by similar ones; else as the tenant has it.",
+        ),
     ] = None,
     category: Annotated[str, typer.Option(help="otp, transactional or marketing.")] = "transactional",
     priority: Annotated[str, typer.Option(help="urgent, normal or bulk.")] = "normal",
@@ -77,6 +97,8 @@ def send(
 
     notifystream send --tenant acme --key order-1 --to +14155550123 --body "Your order is on its way"
 
+    notifystream send --tenant acme --to +14155550123 --body "Code 4711" --step whatsapp:90s --step sms
+
     notifystream send --file events.csv --tenant acme
 
     some-command | notifystream send --file - --json
@@ -96,7 +118,9 @@ def send(
                 "key": key or f"cli-{uuid.uuid4()}",
                 "to": to,
                 "body": body,
-                "channels": channel or ["sms"],
+                "channels": channel or [],
+                "steps": [parsed_step(text) for text in step or ()],
+                "smart_encoding": smart_encoding,
                 "category": category,
                 "priority": priority,
                 "template": {"name": template, "variables": pairs(var or (), "--var"), "locale": locale}

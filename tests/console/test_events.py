@@ -4,8 +4,17 @@ import json
 
 import pytest
 
-from notifystream.events import BadEvent, BadRow, GoodRow, from_csv, from_json_lines, from_values, moment
-from schemas.records import NotifyRequest, Template
+from notifystream.events import (
+    BadEvent,
+    BadRow,
+    GoodRow,
+    from_csv,
+    from_json_lines,
+    from_values,
+    moment,
+    step,
+)
+from schemas.records import NotifyRequest, StepRequest, Template
 
 WHOLE = {"tenant": "acme", "key": "k", "to": "+14155550123", "body": "Hello"}
 
@@ -88,7 +97,9 @@ def test_the_default_tenant_fills_in_and_does_not_override() -> None:
         ({"to": ""}, "to is missing"),
         ({"tenant": None}, "tenant is missing"),
         ({"channels": ["pigeon"]}, "channel 'pigeon' is unknown"),
-        ({"channels": []}, "no channel"),
+        ({"channels": ["sms"], "steps": [{"channel": "sms"}]}, "both channels and steps"),
+        ({"steps": [{"channel": "pigeon"}]}, "channel 'pigeon' is unknown"),
+        ({"steps": [{"channel": "sms", "wait": 5}], "body": None}, "nothing to send"),
         ({"category": "spam"}, "category 'spam' is unknown"),
         ({"priority": "asap"}, "priority 'asap' is unknown"),
         ({"body": None}, "nothing to send"),
@@ -105,3 +116,41 @@ def test_what_is_wrong_with_an_event_is_said(change: dict[str, object], reason: 
 def test_a_time_without_a_zone_is_refused_because_nobody_knows_which() -> None:
     with pytest.raises(BadEvent, match="zone"):
         moment("2026-11-21T09:30:00")
+
+
+def test_an_event_without_channels_leaves_them_to_the_tenant() -> None:
+    assert from_values(WHOLE, default_tenant=None).channels == ()
+
+
+def test_a_json_line_may_have_steps_with_a_content_of_their_own() -> None:
+    steps = [
+        {"channel": "mms", "media_urls": ["https://e.x/a.jpg"], "wait_ms": 5000},
+        {"channel": "sms", "body": "b"},
+    ]
+    line = json.dumps({**WHOLE, "body": None, "steps": steps})
+    [row] = from_json_lines([line], default_tenant=None)
+    assert isinstance(row, GoodRow), row
+    assert row.request.steps == (
+        StepRequest(channel="mms", media_urls=("https://e.x/a.jpg",), wait_ms=5_000),
+        StepRequest(channel="sms", body="b"),
+    )
+
+
+def test_a_csv_line_may_have_steps_and_smart_encoding() -> None:
+    [row] = csv_rows("key,to,body,steps,smart_encoding", "a,+14155550123,one,whatsapp:90s|sms,true")
+    assert isinstance(row, GoodRow), row
+    assert row.request.steps == (StepRequest(channel="whatsapp", wait_ms=90_000), StepRequest(channel="sms"))
+    assert row.request.smart_encoding is True
+
+
+@pytest.mark.parametrize(
+    ("text", "wait_ms"), [("sms", None), ("sms:0s", 0), ("sms:250ms", 250), ("sms:2h", 7_200_000)]
+)
+def test_a_step_is_a_channel_and_perhaps_a_time(text: str, wait_ms: int | None) -> None:
+    assert step(text) == {"channel": "sms"} | ({} if wait_ms is None else {"wait_ms": wait_ms})
+
+
+@pytest.mark.parametrize("text", ["", "sms:", "sms:90", "sms:-1s", ":90s", "sms:90s:5s"])
+def test_what_is_no_step_is_refused_with_its_form(text: str) -> None:
+    with pytest.raises(BadEvent, match="CHANNEL:TIME"):
+        step(text)

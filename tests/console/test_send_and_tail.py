@@ -46,6 +46,22 @@ def test_what_send_writes_tail_reads(env: Mapping[str, str], tmp_path: Path) -> 
     assert value["recipient"] == "+1415•••••23"
 
 
+def test_steps_are_sent_with_the_time_each_is_waited_for(env: Mapping[str, str], tmp_path: Path) -> None:
+    sent = run(
+        "send", "--tenant", "acme", "--to", "+14155550123", "--body", "Code 4711", "--smart-encoding",
+        "--step", "whatsapp:90s", "--step", "sms", folder=tmp_path, env=env,
+    )  # fmt: skip
+    assert sent.code == 0, sent.stderr
+    [record] = tail(env, tmp_path, "--from", "beginning")
+    value = record["value"]
+    assert isinstance(value, dict)
+    assert [(step["channel"], step["wait_ms"]) for step in value["steps"]] == [
+        ("whatsapp", 90_000),
+        ("sms", None),
+    ]
+    assert (value["channels"], value["smart_encoding"]) == ([], True)
+
+
 def test_numbers_are_shown_only_when_asked_for(env: Mapping[str, str], tmp_path: Path) -> None:
     run("send", "--tenant", "t", "--to", "+14155550123", "--body", "x", folder=tmp_path, env=env)
     [record] = tail(env, tmp_path, "--from", "beginning", "--show-numbers")
