@@ -144,7 +144,7 @@ class Steps:
         not_after = min(limit for limit in limits if limit is not None)
         commanded = replace(attempt, commanded_at=ruling.at, not_after=not_after)
         self._set(commanded)
-        self.effects.append(writing.send(request, commanded, ruling.content))
+        self.effects.append(writing.send(request, commanded))
         return True
 
     def _judge(self, request: NotificationRequest, attempt: AttemptState, end: BadEnd) -> bool:
@@ -157,7 +157,7 @@ class Steps:
             return True
         at = end.at if attempt.commanded_at is None else end.at + self.policy.settle_ms
         has_template = request.steps[attempt.step].content_sid is not None
-        if end.error_code == OUTSIDE_WINDOW and has_template and not attempt.template_only:
+        if end.error_code == OUTSIDE_WINDOW and has_template and not writing.as_template(request, attempt):
             return self._begin(request, attempt.step, at, template_only=True)
         following = self._following(request, attempt, end)
         if following is not None:

@@ -37,10 +37,16 @@ def check(request: NotificationRequest, attempt: AttemptState) -> Emit:
     return Emit(Topic.CHECKS, request.recipient, asked)
 
 
-def send(request: NotificationRequest, attempt: AttemptState, content: ContentKind) -> Emit:
+def as_template(request: NotificationRequest, attempt: AttemptState) -> bool:
+    """Whether the attempt is sent as its step's template."""
+    step, ruling = request.steps[attempt.step], attempt.ruling
+    text_allowed = ruling is not None and ruling.content is ContentKind.TEXT and not attempt.template_only
+    return step.content_sid is not None and not (text_allowed and step.body is not None)
+
+
+def send(request: NotificationRequest, attempt: AttemptState) -> Emit:
     step = request.steps[attempt.step]
-    as_text = content is ContentKind.TEXT and step.body is not None and not attempt.template_only
-    template = step.content_sid is not None and not as_text
+    template = as_template(request, attempt)
     command = _command(
         request,
         attempt,
