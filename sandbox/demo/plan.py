@@ -26,7 +26,21 @@ SENDERS = {
 }
 """Tenant by sender, as SENDER_TENANTS has it."""
 
-TEMPLATES = {"delivery-window": {"en": "{name}, parcel {parcel} arrives between {from} and {to}."}}
+APPROVED = {"delivery-window": "HX" + "0" * 31 + "1", "order-news": "HX" + "0" * 31 + "2"}
+"""The templates that the provider knows: nobody wrote by WhatsApp first, so it takes nothing else there."""
+
+TEMPLATES: dict[str, dict[str, str | dict[str, str]]] = {
+    "delivery-window": {
+        "en": "{name}, parcel {parcel} arrives between {from} and {to}.",
+        "content_sid": {"en": APPROVED["delivery-window"]},
+        "content_variables": {"1": "name", "2": "parcel", "3": "from", "4": "to"},
+    },
+    "order-news": {
+        "en": "{name}, there is news of order {number}.",
+        "content_sid": {"en": APPROVED["order-news"]},
+        "content_variables": {"1": "name", "2": "number"},
+    },
+}
 """What TEMPLATES_FILE holds."""
 
 _IMPOSSIBLE = ("+1999", "+44000000", "+4912", "not-a-number", "+15555")
@@ -58,13 +72,14 @@ class Kind(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """One event. `text` is what the person should read, for those that should be tried; `value` the bytes
-    of an unreadable one, which has no request."""
+    """One event. `text` is what the person should read, for those that should be tried, or `content_sid`
+    where it goes as a template; `value` the bytes of an unreadable one, which has no request."""
 
     kind: Kind
     key: str
     request: NotifyRequest | None = None
     text: str | None = None
+    content_sid: str | None = None
     value: bytes = b""
 
     @property
@@ -134,14 +149,19 @@ class _Maker:
         if kind is Kind.NOTIFICATION and rng.random() < 0.08:
             variables = {"name": name, "parcel": str(number), "from": "9:00", "to": "11:00"}
             template = Template(name="delivery-window", variables=variables)
-            body, text = None, TEMPLATES["delivery-window"]["en"].format(**variables)
         # A STOP by SMS says nothing about WhatsApp: whoever stopped is asked by SMS only.
         ways = [("sms",), ("whatsapp",), ("whatsapp", "sms")] if kind is Kind.NOTIFICATION else [("sms",)]
+        channels = rng.choices(ways, (90, 5, 5)[: len(ways)])[0]
+        by_whatsapp = "whatsapp" in channels
+        if by_whatsapp and template is None:
+            template = Template(name="order-news", variables={"name": name, "number": str(number)})
+        if template is not None:
+            body, text = None, str(TEMPLATES[template.name]["en"]).format(**template.variables)
         request = NotifyRequest(
             tenant=SENDERS[sender],
             idempotency_key=f"{self._prefix}{number:05d}",
             recipient=self._person(),
-            channels=rng.choices(ways, (90, 5, 5)[: len(ways)])[0],
+            channels=channels,
             body=body,
             template=template,
             category=category,
@@ -149,7 +169,8 @@ class _Maker:
             sender=sender,
             metadata={"campaign": f"demo-{category}"},
         )
-        return Planned(kind, request.idempotency_key, request, text)
+        content_sid = APPROVED[template.name] if template is not None and by_whatsapp else None
+        return Planned(kind, request.idempotency_key, request, text, content_sid)
 
     def again(self, original: Planned, kind: Kind) -> Planned:
         request = original.request

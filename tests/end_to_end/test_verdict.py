@@ -3,8 +3,10 @@
 The ledgers here are made by hand: one notification, one fate, one lie.
 """
 
+import dataclasses
 import hashlib
 
+import msgspec
 import pytest
 
 from sandbox.carrier.ledger import Connection, Handset, Ledger, OptOut, SeenRequest, SimMessage
@@ -19,6 +21,7 @@ SENDER = "+14155550110"
 PERSON = "+447300000001"
 TEXT = "Ann, order 1 has left our warehouse."
 ID = notification_id("acme", "k1")
+SID = "HX" + "0" * 32
 
 
 def planned(kind: Kind = Kind.NOTIFICATION, key: str = "k1") -> Planned:
@@ -263,6 +266,15 @@ def test_a_message_to_somebody_else_is_wrong() -> None:
 def test_another_text_than_asked_for_is_wrong() -> None:
     seen = ledger((created(),), (message("delivered", text="something else"),), ("SM1",))
     assert promises(judged(seen, outcome(NotificationState.DELIVERED))) == {"wrong_state": 1}
+
+
+@pytest.mark.parametrize(("template", "wrong"), [(SID, 0), ("HX" + "f" * 32, 1)], ids=["right", "other"])
+def test_what_went_as_a_template_is_judged_by_the_template(template: str, wrong: int) -> None:
+    asked = dataclasses.replace(planned(), content_sid=SID)
+    sent = msgspec.structs.replace(created(), content_sid=template)
+    seen = ledger((sent,), (message("delivered", text=""),), ("SM1",))
+    verdict = judge(plan(asked), {ID: outcome(NotificationState.DELIVERED)}, (), seen, 1.0)
+    assert verdict.wrong_state == wrong
 
 
 def test_a_create_nobody_asked_for_is_wrong() -> None:
