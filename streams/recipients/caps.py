@@ -58,8 +58,7 @@ def kept(row: RecipientRow, policies: Policies) -> tuple[Admitted, ...]:
     for each in sorted(row.admitted, key=lambda e: (e.at, e.notification_id, e.tenant), reverse=True):
         caps = policies.of(each.tenant).caps.get(each.category, ())
         longest = max((cap.per_ms for cap in caps), default=0)
-        # One more than is counted: the notification that asks does not count itself.
-        most = max((cap.limit for cap in caps), default=-1) + 1
+        most = max((cap.limit for cap in caps), default=0)
         number[each.tenant, each.category] = number.get((each.tenant, each.category), 0) + 1
         if each.at > row.seen_at - longest and number[each.tenant, each.category] <= most:
             found.append(each)

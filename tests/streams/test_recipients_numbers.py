@@ -101,6 +101,13 @@ def test_repeated_errors_are_forgotten_in_a_time_of_their_own() -> None:
     assert verdict_after(*thrice, asked_at=T0 + 30 * DAY).verdict is Verdict.ADMIT
 
 
+def test_what_is_counted_together_is_remembered_together() -> None:
+    rule = RepeatedFailures(within_ms=7 * DAY, forget_after_ms=DAY)
+    short = policies(dead_numbers=DeadNumbers(forget_after_ms=DAY, repeated=rule))
+    thrice = [evidence(30003, at=T0 + n * 3 * DAY) for n in range(3)]
+    assert verdict_after(*thrice, policy=short, asked_at=T0 + 6 * DAY + 1).reason == "dead-number"
+
+
 def test_a_terminal_error_is_not_lost_among_many_others() -> None:
     many = [evidence(30003, at=T0 + 1 + n * 8 * DAY // 100) for n in range(100)]
     rule = RepeatedFailures(codes=frozenset({30003}), times=20, within_ms=1)
