@@ -8,7 +8,7 @@ import hashlib
 from schemas.records import NotificationRequest
 from schemas.vocabulary import CommandResult, ErrorClass, NotificationState, Verdict
 from streams.delivery.policy import DeliveryPolicy
-from streams.delivery.row import AttemptState, BadEnd
+from streams.delivery.row import AttemptState, BadEnd, Ruling
 from streams.error_codes import RETRIED_ONCE, classify
 
 RETRIED = frozenset({ErrorClass.TRANSIENT, ErrorClass.RATE})
@@ -26,11 +26,9 @@ def bad_end(attempt: AttemptState) -> BadEnd | None:
             return None
         error_class = classify(folded.error_code)
         return BadEnd(folded.at or 0, str(folded.status), folded.error_code, error_class)
-    ruling = attempt.ruling
-    if ruling is not None and ruling.verdict is Verdict.SUPPRESS:
-        return BadEnd(ruling.at, "suppressed", None, ErrorClass.OPT_OUT, ruling.reason)
-    if ruling is not None and ruling.verdict is Verdict.NEXT_CHANNEL:
-        return BadEnd(ruling.at, "not_admitted", None, ErrorClass.CHANNEL, ruling.reason)
+    refused = refusal(attempt.ruling) if attempt.ruling is not None else None
+    if refused is not None:
+        return refused
     answer = attempt.answer
     if answer is None:
         return None
@@ -45,6 +43,17 @@ def bad_end(attempt: AttemptState) -> BadEnd | None:
         case CommandResult.EXPIRED | CommandResult.CANCELED as result:
             return BadEnd(answer.at, result.value, None, ErrorClass.TERMINAL, answer.detail)
     return None
+
+
+def refusal(ruling: Ruling) -> BadEnd | None:
+    """The end that a verdict is, if it is one; whatever else is known of the attempt."""
+    match ruling.verdict:
+        case Verdict.SUPPRESS:
+            return BadEnd(ruling.at, "suppressed", None, ErrorClass.OPT_OUT, ruling.reason)
+        case Verdict.NEXT_CHANNEL:
+            return BadEnd(ruling.at, "not_admitted", None, ErrorClass.CHANNEL, ruling.reason)
+        case Verdict.ADMIT | Verdict.DEFER:
+            return None
 
 
 def may_retry(end: BadEnd, tries: int, policy: DeliveryPolicy) -> bool:

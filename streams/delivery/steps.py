@@ -16,7 +16,15 @@ from schemas.vocabulary import CommandResult, ErrorClass, NotificationState, Ver
 from streams.delivery import writing
 from streams.delivery.deadlines import deadline_of, next_fetch_at
 from streams.delivery.facts import join_early
-from streams.delivery.judging import bad_end, may_move_on, may_retry, reason_after, retry_wait, state_after
+from streams.delivery.judging import (
+    bad_end,
+    may_move_on,
+    may_retry,
+    reason_after,
+    refusal,
+    retry_wait,
+    state_after,
+)
 from streams.delivery.policy import DeliveryPolicy
 from streams.delivery.row import AttemptState, BadEnd, Closed, NotificationRow
 from streams.delivery.telling import tell
@@ -117,7 +125,8 @@ class Steps:
             case Verdict.DEFER:
                 return self._ask_later(request, attempt, ruling.until or ruling.at)
             case Verdict.SUPPRESS | Verdict.NEXT_CHANNEL:
-                end = bad_end(attempt)
+                # Not `bad_end`: callbacks of the attempt, had they come first, would say that it goes on.
+                end = refusal(ruling)
                 assert end is not None
                 return self._judge(request, attempt, end)
 
