@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from schemas.vocabulary import ErrorClass
-from streams.error_codes import classify
+from streams.error_codes import OF_THE_NUMBER, OUTSIDE_WINDOW, RETRIED_ONCE, classify
 
 TRANSIENT, AMBIGUOUS, TERMINAL = ErrorClass.TRANSIENT, ErrorClass.AMBIGUOUS, ErrorClass.TERMINAL
 NUMBER, OPT_OUT, CONFIGURATION = ErrorClass.BAD_NUMBER, ErrorClass.OPT_OUT, ErrorClass.CONFIGURATION
@@ -43,3 +43,26 @@ def test_a_code_nobody_knows_is_terminal_as_guessing_could_send_twice(code: int 
 
 def test_a_filtered_message_is_of_a_class_of_its_own_that_is_never_retried() -> None:
     assert [code for code, each in CODES.items() if each is FILTERED] == [30007]
+
+
+def test_every_class_has_a_code() -> None:
+    assert set(CODES.values()) == set(ErrorClass)
+
+
+def test_every_bad_number_and_repeated_unreachability_says_something_of_the_number() -> None:
+    of_class = {code for code, each in CODES.items() if each is NUMBER}
+    assert of_class | {30003, 63003, 63024} == OF_THE_NUMBER
+
+
+@pytest.mark.parametrize("code", sorted(OF_THE_NUMBER))
+def test_what_says_something_of_the_number_says_nothing_of_its_owners_will(code: int) -> None:
+    assert classify(code) in (NUMBER, CHANNEL, TRANSIENT)
+
+
+def test_what_is_tried_just_once_more_is_of_a_class_that_is_tried_again() -> None:
+    assert {classify(code) for code in RETRIED_ONCE} == {TRANSIENT}
+
+
+def test_a_text_outside_of_the_window_concerns_the_channel_and_not_the_number() -> None:
+    assert classify(OUTSIDE_WINDOW) is CHANNEL
+    assert OUTSIDE_WINDOW not in OF_THE_NUMBER

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import reduce
-from itertools import pairwise
+from itertools import chain, combinations, pairwise, permutations
 
 import pytest
 from hypothesis import given
@@ -138,3 +138,103 @@ def test_a_status_not_seen_has_no_time() -> None:
 
 def test_nothing_seen_is_no_status() -> None:
     assert fold(()) == (None, None, None)
+
+
+# -- every set of statuses ----------------------------------------------------------------------------------
+
+STATUSES = sorted(KNOWN)
+ALL_SETS = [each for size in range(len(STATUSES) + 1) for each in combinations(STATUSES, size)]
+SMALL_SETS = [each for size in range(1, 5) for each in combinations(STATUSES, size)]
+# Written down from the design, section 4, not from the code.
+RANKS = ("accepted", "scheduled", "queued", "sending", "partially_delivered", "sent")
+
+
+def said_by_the_design(seen: dict[str, int]) -> str | None:
+    """The status that these first sights (by status, the time of each) amount to."""
+    good = {status: at for status, at in seen.items() if status in ("delivered", "read")}
+    bad = {status: at for status, at in seen.items() if status in ("undelivered", "failed", "canceled")}
+    if good and (not bad or max(good.values()) >= min(bad.values())):
+        return "read" if "read" in good else "delivered"
+    if bad:
+        return min(bad, key=lambda status: (bad[status], status))
+    return max(seen, key=RANKS.index, default=None)
+
+
+@pytest.mark.parametrize("direction", [1, -1, 0], ids=["rising", "falling", "at once"])
+def test_every_set_of_statuses_amounts_to_what_the_design_says(direction: int) -> None:
+    for names in ALL_SETS:
+        seen = {name: direction * place for place, name in enumerate(names)}
+        folded = fold(kept([mark(name, at) for name, at in seen.items()]))
+        assert folded.status == said_by_the_design(seen), seen
+
+
+def test_every_set_of_up_to_four_statuses_amounts_to_what_the_design_says_at_all_times() -> None:
+    for names in chain.from_iterable(permutations(each) for each in SMALL_SETS):
+        seen = {name: at for at, name in enumerate(names)}
+        assert fold(kept([mark(name, at) for name, at in seen.items()])).status == said_by_the_design(seen)
+
+
+def test_every_order_of_up_to_four_statuses_at_all_times_gives_the_same_marks() -> None:
+    for names in SMALL_SETS:
+        # By symmetry of the orders it is enough to let the times run through all permutations.
+        for times in permutations(range(len(names))):
+            seen = [mark(name, at, 30003) for name, at in zip(names, times, strict=True)]
+            expected = tuple(sorted(seen, key=lambda each: each.at))
+            assert kept(seen) == kept(seen[::-1]) == expected
+
+
+@pytest.mark.parametrize("times", [(0, 1, 2, 3), (3, 2, 1, 0), (0, 0, 0, 0), (1, 0, 1, 0)], ids=str)
+def test_every_order_of_arrival_of_up_to_four_statuses_gives_the_same_marks(times: tuple[int, ...]) -> None:
+    for names in SMALL_SETS:
+        seen = [mark(name, at) for name, at in zip(names, times, strict=False)]
+        orders = {kept(list(order)) for order in permutations(seen)}
+        assert len(orders) == 1, orders
+
+
+def test_copies_in_any_place_and_later_sights_change_nothing_of_up_to_four_statuses() -> None:
+    for names in SMALL_SETS:
+        seen = [mark(name, at) for at, name in enumerate(names)]
+        later = [mark(each.status, each.at + 10, 30005) for each in seen]
+        once = kept(seen)
+        doubled = [copy for each in seen for copy in (each, each)]
+        for order in (seen + seen, seen + seen[::-1], doubled, later + seen, seen + later):
+            assert kept(order) == once
+
+
+def test_every_split_of_up_to_four_statuses_may_be_merged_from_either_side() -> None:
+    for names in SMALL_SETS:
+        seen = [mark(name, at) for at, name in enumerate(names)]
+        whole = kept(seen)
+        for size in range(len(seen) + 1):
+            for part in combinations(seen, size):
+                one, other = kept(list(part)), kept([each for each in seen if each not in part])
+                assert merged(one, other) == merged(other, one) == merged(whole, one) == whole
+
+
+@pytest.mark.parametrize("good", sorted(GOOD_ENDS))
+@pytest.mark.parametrize("bad", sorted(BAD_ENDS))
+@pytest.mark.parametrize(("bad_at", "stands"), [(4, "good"), (5, "good"), (6, "bad")])
+def test_of_each_good_and_bad_end_the_later_stands_and_at_once_the_good_one(
+    good: str, bad: str, bad_at: int, stands: str
+) -> None:
+    assert truth(mark(bad, bad_at, 30003), mark(good, 5)) == (
+        (good, None) if stands == "good" else (bad, 30003)
+    )
+
+
+@pytest.mark.parametrize("status", STATUSES)
+def test_a_status_alone_is_the_truth_and_only_a_bad_end_keeps_its_code(status: str) -> None:
+    assert truth(mark(status, 1, 30008)) == (status, 30008 if status in BAD_ENDS else None)
+
+
+def test_a_code_that_a_later_sight_of_the_same_end_brings_does_not_replace_the_first() -> None:
+    assert truth(mark("failed", 1, 30008), mark("failed", 2, 30003)) == ("failed", 30008)
+
+
+def test_a_stale_code_on_the_way_is_not_that_of_the_end() -> None:
+    assert truth(mark("sent", 1, 30003), mark("undelivered", 2, 30007)) == ("undelivered", 30007)
+
+
+def test_every_status_of_the_providers_is_known() -> None:
+    assert set(STATUSES) == {*RANKS, *BAD_ENDS, *GOOD_ENDS}
+    assert set(PROGRESS) < set(RANKS)
