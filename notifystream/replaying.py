@@ -25,6 +25,7 @@ BATCH = 100
 HEADER = "notifystream-replay-of"
 _TRANSACTIONAL_ID = "notifystream-deadletters"
 _TIMEOUT_S = 30.0
+_FENCED = (KafkaError._FENCED, KafkaError.PRODUCER_FENCED, KafkaError.INVALID_PRODUCER_EPOCH)
 
 Numbered: TypeAlias = tuple[LetterId, DeadLetter]
 
@@ -38,6 +39,7 @@ class Replayer:
 
     def __init__(self, kafka: Kafka, codec: Codec) -> None:
         self._codec = codec
+        self._failed = False
         self._producer = Producer(
             kafka.producer(_TRANSACTIONAL_ID, delivery_timeout_ms=14_000)
             | {
@@ -59,7 +61,10 @@ class Replayer:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._producer.close()
+        # `close` aborts once more what is open. Where the broker has stopped this producer that fails, and
+        # confluent-kafka 2.16 closes all the same but then raises SystemError over it.
+        with contextlib.suppress(SystemError) if self._failed else contextlib.nullcontext():
+            self._producer.close()
 
     def replay(self, batch: Sequence[Numbered], now_ms: int) -> None:
         """Write these letters' records and their marks. Raises ReplayFailed: then none of them is written.
@@ -78,6 +83,7 @@ class Replayer:
                 self._write(Topic.DEAD_LETTERS, f"{letter.topic}-{letter.partition}".encode(), mark, {})
             self._producer.commit_transaction(_TIMEOUT_S)
         except KafkaException as failed:
+            self._failed = True
             self._abort()
             raise _failure(failed) from failed
 
@@ -129,7 +135,7 @@ def _mark(identity: LetterId, letter: DeadLetter, at: int) -> DeadLetter:
 
 def _failure(failed: KafkaException) -> ReplayFailed:
     error = failed.args[0]
-    if isinstance(error, KafkaError) and error.code() in (KafkaError._FENCED, KafkaError.PRODUCER_FENCED):
+    if isinstance(error, KafkaError) and error.code() in _FENCED:
         return ReplayFailed("another replay was started meanwhile and goes on; look at its result first")
     return ReplayFailed(
         f"the broker did not take them: {error.str() if isinstance(error, KafkaError) else error}"

@@ -8,8 +8,11 @@ from typing import Any
 
 import pytest
 from confluent_kafka import Consumer, Message, Producer, TopicPartition
+from hypothesis import given
+from hypothesis import strategies as st
 
 from notifystream.letters import BadLetterId, LetterId
+from notifystream.replaying import BATCH, batches
 from schemas.clients import Kafka
 from schemas.records import DeadLetter, NotifyRequest
 from schemas.topics import Topic
@@ -304,3 +307,21 @@ def test_neither_ids_nor_a_filter_is_refused(tmp_path: Path) -> None:
 def test_what_is_no_id_is_refused_with_how_they_look(text: str) -> None:
     with pytest.raises(BadLetterId, match="3@17"):
         LetterId.parse(text)
+
+
+# -- writing back ----------------------------------------------------------------------------------------
+
+
+@given(st.lists(st.sampled_from([0, 10, 1_000_000]), max_size=250))
+def test_letters_are_replayed_in_batches_of_bounded_size_and_keep_their_order(sizes: list[int]) -> None:
+    values = {size: bytes(size) for size in sizes}
+    numbered = [
+        (LetterId(0, n), DeadLetter(stage="s", reason="r", detail="d", topic="t", partition=0, offset=0,
+                                    at=0, value=values[size]))
+        for n, size in enumerate(sizes)
+    ]  # fmt: skip
+    made = list(batches(numbered))
+    assert [each for batch in made for each in batch] == numbered
+    for batch in made:
+        assert 0 < len(batch) <= BATCH
+        assert sum(len(letter.value or b"") for _, letter in batch) <= 5_000_000
