@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from sinks.analytics.config import AnalyticsConfig
     from sinks.outbound.config import OutboundConfig
     from streams.config import StreamsConfig
+    from streams.policy import Policies
 
 
 def ingress(chosen: Settings) -> "IngressConfig":
@@ -64,6 +65,7 @@ def streams(chosen: Settings) -> "StreamsConfig":
 
     broker = kafka(chosen)
     registry, sender = require(chosen, "schema_registry_url", "twilio_from")
+    policies = _policies(chosen)
     try:
         templates = load_templates(chosen.templates_file)
     except (OSError, msgspec.MsgspecError) as wrong:
@@ -73,18 +75,26 @@ def streams(chosen: Settings) -> "StreamsConfig":
         schema_registry_url=registry,
         delivery=DeliveryPolicy(
             default_sender=sender,
-            max_attempts=chosen.max_attempts,
-            retry_base_ms=_ms(chosen.retry_base_s),
             command_ttl_ms=_ms(chosen.command_ttl_s),
             admission_again_ms=_ms(chosen.admission_again_s),
             quiet_after_ms=_ms(chosen.quiet_after_s),
             unconfirmed_after_ms=_ms(chosen.unconfirmed_after_s),
-        ),
-        intake=IntakePolicy(default_region=chosen.default_region, templates=templates),
+        ).refined(policies),
+        intake=IntakePolicy(default_region=chosen.default_region, templates=templates, policies=policies),
         datadir=chosen.faust_datadir,
         instance=chosen.worker_instance,
         session_timeout_s=chosen.session_timeout_s,
     )
+
+
+def _policies(chosen: Settings) -> "Policies":
+    """Also the sink needs them: which senders share a person's consent."""
+    from streams.policy import PolicyError, load_policy
+
+    try:
+        return load_policy(chosen.streams_policy_file)
+    except PolicyError as wrong:
+        fail(f"STREAMS_POLICY_FILE: {wrong}", WRONG_USE)
 
 
 def outbound(chosen: Settings) -> "OutboundConfig":
@@ -121,6 +131,7 @@ def outbound(chosen: Settings) -> "OutboundConfig":
             hold_after_s=chosen.hold_after_s,
             instance=chosen.worker_instance,
             session_timeout_s=chosen.session_timeout_s,
+            policies=_policies(chosen),
         )
     except UnsafeSettings as wrong:
         fail(str(wrong), WRONG_USE)

@@ -57,7 +57,8 @@ class BrokerSilent(Exception):
 
 def record_type(topic: Topic) -> type[records.Record] | None:
     """The class of the topic's records; None when only its owner can read them."""
-    found = getattr(records, load_topics().topics[topic].record, None)
+    name = load_topics().topics[topic].record
+    found = getattr(records, name, None) if name is not None else None
     return found if isinstance(found, type) and issubclass(found, records.Record) else None
 
 

@@ -113,8 +113,11 @@ class Settings(BaseSettings):
     templates_file: str | None = Field(
         None, description="YAML: template name → locale → text.", examples=["templates.yaml"]
     )
-    max_attempts: int = Field(3, description="Sends per channel before it is given up.", ge=1, le=20)
-    retry_base_s: float = Field(60.0, description="Seconds before the second attempt; doubles after.", gt=0)
+    streams_policy_file: str | None = Field(
+        None,
+        description="YAML: what each tenant decides: quiet hours, caps, chains, retries, senders, prices.",
+        examples=["policy.yaml"],
+    )
     command_ttl_s: float = Field(
         14_400.0,
         description="Seconds a command may wait for its turn (less than the journal's 7 days).",

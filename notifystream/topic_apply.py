@@ -156,7 +156,9 @@ def _touch(admin: AdminClient, missing: tuple[str, ...]) -> None:
 def _register(url: str, file: TopicFile, *, dry_run: bool) -> tuple[SchemaResult, ...]:
     with SchemaRegistryClient({"url": url, "timeout": TIMEOUT_S, "max.retries": 2}) as registry:
         return tuple(
-            _registered(registry, topic, spec.record, dry_run=dry_run) for topic, spec in file.topics.items()
+            _registered(registry, topic, spec.record, dry_run=dry_run)
+            for topic, spec in file.topics.items()
+            if spec.record is not None
         )
 
 

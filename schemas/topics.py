@@ -48,9 +48,12 @@ _LANES = {
 
 
 class TopicSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One topic as `topics.yaml` describes it. `retention` is days, `7d`; none means kept for ever."""
+    """One topic as `topics.yaml` describes it. `retention` is days, `7d`; none means kept for ever.
 
-    record: str
+    `record` is the Avro record it carries; none for a changelog, which only its owner can read.
+    """
+
+    record: str | None
     key: str
     written_by: tuple[str, ...]
     read_by: tuple[str, ...]

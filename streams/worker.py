@@ -73,8 +73,9 @@ class Worker:
             config.datadir,
             config.session_timeout_s,
         )
-        for processor in (Intake(writer, config.intake), self._delivery, Recipients(writer, recipients)):
-            self._add_agent(processor)
+        self._add_agent(Intake(writer, config.intake))
+        self._add_agent(self._delivery)
+        self._add_agent(Recipients(writer, recipients, config.intake.policies))
         for table in self._tables:
             self._outputs.attach(table)
         self._assignment = Assignment(

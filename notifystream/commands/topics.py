@@ -90,7 +90,7 @@ def list_topics(
         kept = ", ".join(filter(None, ["latest per key" if spec.compact else "", spec.retention or ""]))
         table.add_row(
             topic,
-            spec.record,
+            spec.record or "internal",
             str(on_broker.partitions) if on_broker is not None else "[red]missing[/]",
             str(on_broker.replication) if on_broker is not None else "",
             kept,

@@ -16,7 +16,9 @@ from sandbox.supervisor import SandboxOptions
 # The slowest carrier reports after 120 s at scale 1; 15 s are then enough to call a silent one silent.
 TIME_SCALE = 0.1
 # Nobody waits for a morning: without this, what is said to half the world would depend on when the demo runs.
-POLICY: dict[str, dict[str, dict[str, dict[str, str]]]] = {"tenants": {"*": {"quiet_hours": {}}}}
+POLICY: dict[str, dict[str, dict[str, dict[str, str]]]] = {
+    "tenants": {"*": {"quiet_hours": {}, "retry": {"base": "1s", "settle": "1s"}}}
+}
 
 
 def options(folder: Path, *, seed: int, chaos: str, kafka: str | None) -> SandboxOptions:
@@ -38,7 +40,6 @@ def options(folder: Path, *, seed: int, chaos: str, kafka: str | None) -> Sandbo
             "QUIET_AFTER_S": "5",
             "UNCONFIRMED_AFTER_S": "15",
             "ADMISSION_AGAIN_S": "5",
-            "RETRY_BASE_S": "1",
             "TWILIO_CONNECT_TIMEOUT_S": "1",
             "TWILIO_READ_TIMEOUT_S": "2",
             "CALL_WINDOW_S": "2",

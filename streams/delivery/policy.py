@@ -2,6 +2,8 @@
 
 import msgspec
 
+from streams.policy import Policies, TenantPolicy
+
 
 class DeliveryPolicy(msgspec.Struct, frozen=True, kw_only=True):
     """All times in milliseconds.
@@ -21,3 +23,23 @@ class DeliveryPolicy(msgspec.Struct, frozen=True, kw_only=True):
     quiet_after_ms: int = 900_000
     unconfirmed_after_ms: int = 72 * 3_600_000
     remember_ms: int = 7 * 86_400_000
+    tenants: dict[str, "DeliveryPolicy"] = {}
+
+    def of(self, tenant: str) -> "DeliveryPolicy":
+        """What holds for this tenant; these values for one that decides nothing of its own."""
+        return self.tenants.get(tenant, self)
+
+    def refined(self, policies: Policies) -> "DeliveryPolicy":
+        """With what the policy file says of retries, for everybody and by tenant."""
+        tenants = {name: self._retrying(policy) for name, policy in policies.tenants.items()}
+        return msgspec.structs.replace(self._retrying(policies.default), tenants=tenants)
+
+    def _retrying(self, tenant: TenantPolicy) -> "DeliveryPolicy":
+        retry = tenant.retry
+        return msgspec.structs.replace(
+            self,
+            max_attempts=retry.attempts,
+            retry_base_ms=retry.base_ms,
+            longest_retry_ms=retry.longest_ms,
+            settle_ms=retry.settle_ms,
+        )

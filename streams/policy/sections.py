@@ -119,13 +119,13 @@ class ChainStep(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Retry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How often a step is sent again, and when: `base` doubling up to `longest`.
 
-    `settle` is how long evidence is waited for after a send of which nobody knows whether it was made.
+    `settle` is how long a bad end waits for news that crossed it on the way, before anything follows from it.
     """
 
     attempts: int = 3
     base_ms: Duration = msgspec.field(name="base", default=Duration(_MINUTE))
     longest_ms: Duration = msgspec.field(name="longest", default=Duration(_HOUR))
-    settle_ms: Duration = msgspec.field(name="settle", default=Duration(_HOUR))
+    settle_ms: Duration = msgspec.field(name="settle", default=Duration(2_000))
 
     def __post_init__(self) -> None:
         if not 0 < self.attempts <= 20:

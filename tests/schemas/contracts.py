@@ -12,7 +12,6 @@ from typing import Any
 import msgspec
 
 from schemas import records
-from streams.state import NotificationRow, RecipientRow
 
 SCHEMAS = Path(__file__).resolve().parent.parent.parent / "schemas"
 EXAMPLES = SCHEMAS / "examples"
@@ -30,8 +29,7 @@ def _classes() -> dict[str, type[msgspec.Struct]]:
     found: dict[str, type[msgspec.Struct]] = {}
     for path in sorted(SCHEMAS.glob("*.avsc")):
         record = json.loads(path.read_text())["name"]
-        rows = {each.__name__: each for each in (NotificationRow, RecipientRow)}
-        cls = rows.get(record) or getattr(records, record, None)
+        cls = getattr(records, record, None)
         if cls is None:
             raise LookupError(f"{path.name} describes {record}, for which schemas/records.py has no class")
         found[path.stem] = cls

@@ -33,11 +33,12 @@ def test_the_file_and_the_list_of_topics_name_the_same_topics() -> None:
 
 @by_topic
 def test_a_topic_carries_a_record_that_exists(topic: Topic) -> None:
-    assert FILE.topics[topic].record in {cls.__name__ for cls in CLASSES.values()}
+    internal = {None} if topic.endswith("-changelog") else set()
+    assert FILE.topics[topic].record in {cls.__name__ for cls in CLASSES.values()} | internal
 
 
 def test_every_record_travels_on_some_topic() -> None:
-    carried = {spec.record for spec in FILE.topics.values()}
+    carried = {spec.record for spec in FILE.topics.values() if spec.record is not None}
     assert {cls.__name__ for cls in CLASSES.values()} - carried == set()
 
 
