@@ -11,7 +11,7 @@ from confluent_kafka.admin import AdminClient
 
 from notifystream import topic_apply
 from notifystream.topic_plan import Difference, Existing, Wanted, compare, wanted
-from schemas.topics import Topic, TopicFile, TopicSpec, load_topics
+from schemas.topics import Topic, load_topics, TopicFile, TopicSpec, load_topics
 from tests import servers
 from tests.console.command_line import run
 from tests.kafka.broker import KafkaHandle
@@ -86,11 +86,16 @@ def test_apply_twice_changes_nothing_the_second_time(
     assert (again["touched"], len(again["unchanged"])) == ([], len(Topic))
 
 
-def test_apply_registers_a_schema_for_every_topic(embedded_kafka: str, registry: str, tmp_path: Path) -> None:
+def test_apply_registers_a_schema_for_every_topic_that_others_read(
+    embedded_kafka: str, registry: str, tmp_path: Path
+) -> None:
     env = {"KAFKA_BOOTSTRAP_SERVERS": embedded_kafka, "SCHEMA_REGISTRY_URL": registry}
     run("topics", "apply", folder=tmp_path, env=env)
     with urllib.request.urlopen(f"{registry}/subjects", timeout=10) as answer:
-        assert {f"{topic}-value" for topic in Topic} <= set(json.load(answer))
+        subjects = set(json.load(answer))
+    carried = {topic for topic, spec in load_topics().topics.items() if spec.record is not None}
+    assert {f"{topic}-value" for topic in carried} <= subjects
+    assert not any("changelog" in subject for subject in subjects)
 
 
 def test_a_dry_run_registers_nothing(embedded_kafka: str, registry: str, tmp_path: Path) -> None:
