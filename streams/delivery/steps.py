@@ -246,6 +246,8 @@ def _reason(attempt: AttemptState) -> str:
 
 def settled(row: NotificationRow, policy: DeliveryPolicy) -> tuple[NotificationRow, list[Emit]]:
     """The row after all steps that are due, with its next deadline; and what they wrote."""
+    if row.request is not None:
+        policy = policy.of(row.request.tenant)
     steps = Steps(row, policy)
     steps.take()
     due_at = deadline_of(steps.row, policy)

@@ -11,7 +11,7 @@ from confluent_kafka.admin import AdminClient
 
 from notifystream import topic_apply
 from notifystream.topic_plan import Difference, Existing, Wanted, compare, wanted
-from schemas.topics import Topic, load_topics, TopicFile, TopicSpec, load_topics
+from schemas.topics import Topic, TopicFile, TopicSpec, load_topics
 from tests import servers
 from tests.console.command_line import run
 from tests.kafka.broker import KafkaHandle
