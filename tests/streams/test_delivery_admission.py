@@ -148,8 +148,10 @@ def test_a_deferred_attempt_may_be_deferred_again_and_again() -> None:
     assert (len(story.commands()), len(story.row.attempts)) == (1, 1)
 
 
-def test_a_deferred_check_that_nobody_answers_is_asked_again() -> None:
-    story = deferred()
+def test_a_deferred_check_that_nobody_answers_is_asked_again_as_patiently_as_a_first_one() -> None:
+    story = requested()
+    story.tick()
+    story.feed(verdict(1, Verdict.DEFER, "quiet-hours", until=T0 + 700))
     story.tick()
     assert story.row.due_at == T0 + 700 + POLICY.admission_again_ms
     (check,) = checks(story.tick())

@@ -178,6 +178,11 @@ def test_a_number_that_nothing_bad_was_said_of_need_not_be_told_as_alive() -> No
     assert learnt(story.feed(callback("delivered"), callback("read", at=40))) == []
 
 
+def test_an_error_that_says_nothing_of_the_number_is_not_taken_back_by_a_delivery() -> None:
+    story = accepted()
+    assert learnt(story.feed(undelivered(30007), callback("delivered", at=40))) == []
+
+
 def test_both_are_told_whichever_is_heard_first() -> None:
     one, other = accepted(), accepted()
     one.feed(undelivered(30005), callback("delivered", at=40))
