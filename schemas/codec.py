@@ -18,6 +18,7 @@ from importlib import resources
 from typing import Any, TypeVar, cast
 
 import fastavro
+import fastavro.schema
 import httpx2
 import msgspec
 from confluent_kafka.schema_registry import Schema, SchemaRegistryClient
@@ -131,6 +132,13 @@ class Codec:
             raise WireError(
                 "corrupt", f"bytes do not hold a {wanted} of schema {schema_id}: {_said(broken)}"
             ) from broken
+
+    def is_own(self, value: bytes, record_type: type[msgspec.Struct]) -> bool:
+        """Whether bytes that `decode` has read were written with this folder's schema, field for field."""
+        writer = self._writer(_PREFIX.unpack_from(value)[1])
+        ours = self._own(record_type)
+        canonical = fastavro.schema.to_parsing_canonical_form
+        return bool(writer == ours or canonical(writer) == canonical(ours))
 
     def _own(self, record_type: type[msgspec.Struct]) -> AvroSchema:
         if record_type not in self._ours:

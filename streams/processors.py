@@ -12,6 +12,7 @@ import structlog
 
 from schemas.codec import Codec
 from schemas.errors import RegistryUnavailable, WireError
+from schemas.hot_reading import StatusReader
 from schemas.records import (
     AdmissionCheck,
     AdmissionVerdict,
@@ -169,9 +170,13 @@ class Delivery(Processor):
         super().__init__(writer)
         self.table = table
         self._policy = policy
+        self._statuses = StatusReader(writer.codec)
 
     def _decided(self, incoming: Incoming) -> Callable[[], None]:
-        event = self._writer.codec.decode(incoming.value, self._records[incoming.topic])
+        if incoming.topic == Topic.STATUS:  # four events of five
+            event: Record = self._statuses.read(incoming.value)
+        else:
+            event = self._writer.codec.decode(incoming.value, self._records[incoming.topic])
         key = getattr(event, "notification_id", None)
         if key is None:  # a message this pipeline did not send: the topic and ClickHouse keep it
             return _nothing
