@@ -125,7 +125,7 @@ def show(
 
 
 def replay(
-    ids: Annotated[list[str] | None, typer.Argument(metavar="[ID]...", help="As in `list`.")] = None,
+    ids: Annotated[list[str] | None, typer.Argument(metavar="ID", help="As in `list`.")] = None,
     reason: Reason = None,
     stage: Stage = None,
     topic: FromTopic = None,

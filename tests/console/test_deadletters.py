@@ -11,11 +11,12 @@ from confluent_kafka import Consumer, Message, Producer, TopicPartition
 from hypothesis import given
 from hypothesis import strategies as st
 
-from notifystream.letters import BadLetterId, LetterId
+from notifystream.letters import BadLetterId, LetterId, obstacle
 from notifystream.replaying import BATCH, batches
 from schemas.clients import Kafka
 from schemas.records import DeadLetter, NotifyRequest
 from schemas.topics import Topic
+from streams.processors import MAX_KEPT, MAX_KEPT_KEY, Incoming, Writer
 from tests import servers
 from tests.console.command_line import Ran, run
 from tests.ingress.topic import TopicReader
@@ -289,6 +290,38 @@ def test_what_cannot_be_replayed_is_said_and_does_not_stop_the_others(
     assert why in ran.stdout
     assert "Traceback" not in ran.stderr
     assert [each.idempotency_key for each in pipeline.requests()] == ["good"]
+
+
+class Recorder:
+    """Stands for a codec and outputs: keeps what would be encoded."""
+
+    def __init__(self) -> None:
+        self.letters: list[DeadLetter] = []
+
+    def encode(self, topic: str, record: DeadLetter) -> bytes:
+        self.letters.append(record)
+        return b""
+
+    def write(self, *write: object) -> None:
+        return None
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "whole"),
+    [
+        (b"k" * (MAX_KEPT_KEY - 1), bytes(MAX_KEPT), True),
+        (b"k", bytes(MAX_KEPT + 1), False),
+        (b"k" * (MAX_KEPT_KEY + 1), b"v", False),
+    ],
+    ids=["whole", "value-cut", "key-cut"],
+)
+def test_what_the_processors_cut_is_known_as_not_whole(key: bytes, value: bytes, whole: bool) -> None:
+    kept = Recorder()
+    incoming = Incoming(Topic.NOTIFY_REQUESTED, 0, 1, key, value, NOW)
+    Writer(kept, kept).bury("streams.intake", incoming, "not-avro", "no magic byte")  # type: ignore[arg-type]
+    (letter,) = kept.letters
+    found = obstacle(letter)
+    assert found is None if whole else found is not None and found.startswith("it is not whole")
 
 
 def test_an_unknown_id_replays_nothing(pipeline: Pipeline) -> None:
