@@ -23,7 +23,8 @@ def deadline_of(row: NotificationRow, policy: DeliveryPolicy) -> int:
         ruling = last.ruling
         if ruling is not None and ruling.verdict is Verdict.DEFER:
             return ruling.until or ruling.at
-        return last.asked_at + policy.admission_again_ms * last.asks
+        again_at = asked_again_at(last, policy)
+        return again_at if request.expires_at is None else min(again_at, request.expires_at)
     end = bad_end(last)
     if end is not None:
         return end.at + policy.settle_ms
@@ -35,6 +36,11 @@ def deadline_of(row: NotificationRow, policy: DeliveryPolicy) -> int:
     if wait_ms is not None and last.step + 1 < len(request.steps):
         due_at = min(due_at, (last.accepted_at or last.commanded_at) + wait_ms)
     return due_at
+
+
+def asked_again_at(attempt: AttemptState, policy: DeliveryPolicy) -> int:
+    """When a check that nobody answered is asked once more."""
+    return attempt.asked_at + policy.admission_again_ms * attempt.asks
 
 
 def next_fetch_at(attempt: AttemptState, policy: DeliveryPolicy) -> int:

@@ -92,6 +92,8 @@ def reason_after(end: BadEnd) -> str:
             return "waited-too-long"
         case "absent":
             return "not-accepted"
+        case "canceled":
+            return "canceled"
         case "suppressed" | "not_admitted":
             return end.detail or "opted-out"
     return "opted-out" if end.error_class is ErrorClass.OPT_OUT else end.error_class.value

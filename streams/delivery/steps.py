@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from schemas.records import NotificationRequest
 from schemas.vocabulary import CommandResult, ErrorClass, NotificationState, Verdict
 from streams.delivery import writing
-from streams.delivery.deadlines import deadline_of, next_fetch_at
+from streams.delivery.deadlines import asked_again_at, deadline_of, next_fetch_at
 from streams.delivery.facts import join_early
 from streams.delivery.judging import (
     bad_end,
@@ -113,8 +113,10 @@ class Steps:
     def _admission(self, request: NotificationRequest, attempt: AttemptState) -> bool:
         ruling = attempt.ruling
         if ruling is None:
-            again_at = attempt.asked_at + self.policy.admission_again_ms * attempt.asks
-            if self.row.clock < again_at:
+            if request.expires_at is not None and self.row.clock >= request.expires_at:
+                detail = "expires_at passed before it was admitted"
+                return self._close(NotificationState.EXPIRED, request.expires_at, "expired", detail)
+            if self.row.clock < asked_again_at(attempt, self.policy):
                 return False
             self._set(replace(attempt, asks=attempt.asks + 1))
             self.effects.append(writing.check(request, attempt))
@@ -133,7 +135,7 @@ class Steps:
     def _ask_later(self, request: NotificationRequest, attempt: AttemptState, until: int) -> bool:
         if request.expires_at is not None and request.expires_at <= until:
             detail = "it may be sent only after it has expired"
-            return self._close(NotificationState.EXPIRED, until, _reason(attempt), detail)
+            return self._close(NotificationState.EXPIRED, _at(attempt), _reason(attempt), detail)
         if self.row.clock < until:
             return False
         again = replace(attempt, asked_at=until, check=attempt.check + 1, asks=1, ruling=None)
@@ -238,6 +240,10 @@ class Steps:
 
     def _set(self, attempt: AttemptState) -> None:
         self.row = self.row.with_attempt(attempt)
+
+
+def _at(attempt: AttemptState) -> int:
+    return attempt.ruling.at if attempt.ruling is not None else attempt.asked_at
 
 
 def _reason(attempt: AttemptState) -> str:

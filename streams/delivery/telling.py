@@ -46,10 +46,11 @@ def _told(
         if known_at:
             told |= OPTED_OUT
             effects.append(writing.opt_out(request, attempt, min(known_at)))
-    needless = attempt is row.last and attempt.commanded_at is not None and attempt.accepted_at is None
-    if needless and attempt.answer is None and row.is_reached and not told & CANCELED:
+    unheard_of = attempt.accepted_at is None and attempt.answer is None
+    needless = attempt.superseded_at is not None or row.is_reached
+    if needless and unheard_of and attempt.commanded_at is not None and not told & CANCELED:
         told |= CANCELED
-        effects.append(writing.cancel(request, attempt, row.heard_at))
+        effects.append(writing.cancel(request, attempt, attempt.superseded_at or row.heard_at))
     return told
 
 

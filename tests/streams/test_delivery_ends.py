@@ -199,7 +199,7 @@ def test_the_providers_words_about_a_rejection_are_in_the_outcome() -> None:
     [
         (R.SUPPRESSED, S.SUPPRESSED, "opted-out", "suppressed"),
         (R.EXPIRED, S.EXPIRED, "waited-too-long", "expired"),
-        (R.CANCELED, S.FAILED, "terminal", "canceled"),
+        (R.CANCELED, S.FAILED, "canceled", "canceled"),
     ],
 )
 def test_a_command_that_was_never_started_ends_it(
