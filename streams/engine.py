@@ -63,6 +63,10 @@ class Progress(NamedTuple):
     position: int
     end: int
 
+    @property
+    def lag(self) -> int:
+        return max(0, self.end - self.position)
+
 
 class _Producer(driver.Producer):  # type: ignore[misc]
     async def flush(self) -> None:
@@ -84,6 +88,19 @@ class _ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
         consumer._partition_assignment_strategy = (RangePartitionAssignor,)
         return consumer
 
+    def fetched(self) -> dict[TP, tuple[int, int]]:
+        """Position of the fetcher and high watermark of each assigned partition that was read."""
+        subscription = self._consumer._subscription.subscription
+        assignment = None if subscription is None else subscription.assignment
+        if assignment is None:
+            return {}
+        states = {tp: assignment.state_value(tp) for tp in assignment.tps}
+        return {
+            TP(tp.topic, tp.partition): (state.position, state.highwater)
+            for tp, state in states.items()
+            if state is not None and state.has_valid_position and state.highwater is not None
+        }
+
     async def on_start(self) -> None:
         await super().on_start()
         coordinator = self._consumer._coordinator
@@ -104,6 +121,7 @@ class _Consumer(driver.Consumer):  # type: ignore[misc]
         super().__init__(*args, **kwargs)
         self.epoch = 0
         self.positions: dict[TP, int] = {}
+        self.handed: dict[TP, int] = {}
 
     def _new_consumer_thread(self) -> Any:
         return _ConsumerThread(self, loop=self.loop, beacon=self.beacon)
@@ -139,6 +157,7 @@ class _Consumer(driver.Consumer):  # type: ignore[misc]
                 if self.epoch != epoch or not self.flow_active:
                     return  # read again from the committed offset, by whoever has the partition then
                 if tp in active or tp in self._buffered_partitions:
+                    self.handed[tp] = batch.records[-1].offset
                     yield tp, self._event(batch)
 
     def _batches(self, tp: TP, epoch: int, records: list[Any]) -> Iterator[Batch]:
@@ -165,6 +184,7 @@ class _Consumer(driver.Consumer):  # type: ignore[misc]
         self.epoch += 1  # from here on nothing is handled that was read before
         await self.commit()
         self.positions.clear()
+        self.handed.clear()
         await super().on_partitions_revoked(revoked)
 
     async def on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:
@@ -224,14 +244,16 @@ class Engine(faust.App):  # type: ignore[misc]
             )
 
     def progress(self) -> dict[TP, Progress]:
-        """How far each partition of ours is, where that is known."""
-        consumer = self.consumer
-        told = {}
-        for tp in list(consumer.assignment()):
-            position = consumer.positions.get(tp, consumer._committed_offset.get(tp))
-            end = consumer.highwater(tp)
-            if end is not None:
-                told[tp] = Progress(position or 0, end)
+        """How far each partition of ours is, where that is known. To be called on the event loop."""
+        consumer = self._consumer
+        told: dict[TP, Progress] = {}
+        if consumer is None or consumer._thread._consumer is None:
+            return told
+        for tp, (fetched, end) in consumer._thread.fetched().items():
+            position = consumer.positions.get(tp, 0)
+            # Behind the last record there may be transaction markers, which only the fetcher sees.
+            waiting = consumer.handed.get(tp, -1) >= position
+            told[tp] = Progress(position if waiting else max(position, fetched), end)
         return told
 
     def _new_transport(self) -> Any:

@@ -26,6 +26,7 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer
 from schemas.clients import Kafka
 
 _COMMIT_TIMEOUT_S = 30.0
+_SOON_S, _LATER_S, _MUCH = 0.01, 0.05, 20
 
 
 class Write(NamedTuple):
@@ -78,6 +79,8 @@ class Outputs:
         self._reached: dict[tuple[str, int], int] = {}
         self._may_commit = may_commit
         self.transactions = 0
+        self.pending = 0
+        self.opened_at = 0.0
         self.committed_at = time.monotonic()
 
     def attach(self, keeper: Keeper) -> None:
@@ -90,6 +93,15 @@ class Outputs:
     @property
     def dirty(self) -> bool:
         return self._open or bool(self._waiting)
+
+    @property
+    def ripe(self) -> bool:
+        """Whether it is time to commit. A transaction costs the broker the same for one record as for many:
+        so soon when there is little, somewhat later when there is much."""
+        if not self._open:
+            return False
+        waited = time.monotonic() - self.opened_at
+        return waited >= _SOON_S and (self.pending < _MUCH or waited >= _LATER_S)
 
     @property
     def backlog(self) -> int:
@@ -157,6 +169,8 @@ class Outputs:
         if not self._open:
             self._producer.begin_transaction()
             self._open = True
+            self.opened_at, self.pending = time.monotonic(), 0
+        self.pending += 1
         report = self._delivered if is_row else None
         while True:
             try:

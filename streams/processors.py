@@ -30,8 +30,10 @@ from schemas.records import (
 )
 from schemas.topics import Topic
 from streams import delivery, recipients
+from streams.counts import Counts
 from streams.delivery.row import NotificationRow
 from streams.effects import Emit
+from streams.fold import BAD_ENDS, GOOD_ENDS
 from streams.intake import IntakePolicy, Unidentifiable, normalise
 from streams.outputs import Outputs, Write
 from streams.policy import DEFAULTS, Policies
@@ -45,6 +47,7 @@ log = structlog.get_logger(__name__)
 # is not would end the process each time it is read.
 MAX_KEPT = 768_000
 MAX_KEPT_KEY = 32_000
+ENDS = GOOD_ENDS | BAD_ENDS
 
 
 class Incoming(NamedTuple):
@@ -61,9 +64,10 @@ class Incoming(NamedTuple):
 class Writer:
     """Effects and dead letters onto the outputs."""
 
-    def __init__(self, codec: Codec, outputs: Outputs) -> None:
+    def __init__(self, codec: Codec, outputs: Outputs, counts: Counts | None = None) -> None:
         self.codec = codec
         self.outputs = outputs
+        self.counts = counts or Counts()
 
     def encode(self, effects: tuple[Emit, ...]) -> tuple[Write, ...]:
         """The effects as they will be written. Apart from `write`, so that one that cannot be encoded is
@@ -103,6 +107,7 @@ class Writer:
             partition=incoming.partition,
             offset=incoming.offset,
         )
+        self.counts.dead_letters[stage, reason] += 1
         self.emit((Emit(Topic.DEAD_LETTERS, f"{incoming.topic}-{incoming.partition}", letter),))
 
 
@@ -187,11 +192,13 @@ class Delivery(Processor):
             return _nothing
         change = None if after is before else table.change(incoming.partition, row_key, before, after)
         writes = self._writer.encode(effects)
+        conflict = after is not before and after is not None and _contradicts(after, event)
 
         def carry_out() -> None:
             if change is not None:
                 table.put(change, self._writer.outputs)
             self._writer.write(writes)
+            self._writer.counts.conflicts += conflict
 
         return carry_out
 
@@ -201,6 +208,9 @@ class Delivery(Processor):
         Returns how many. What is left over comes with the next call.
         """
         due = self.table.pop_due(now, at_most)
+        counts = self._writer.counts
+        counts.fired += len(due)
+        counts.late_ms = max((now - entry.due_at for entry in due), default=0)
         for entry in due:
             tick = TimerTick(notification_id=entry.key.decode(), due_at=entry.due_at, fired_at=now)
             self._writer.emit((Emit(Topic.TIMERS, tick.notification_id, tick),))
@@ -235,8 +245,23 @@ class Recipients(Processor):
             if change is not None:
                 self.table.put(change, self._writer.outputs)
             self._writer.write(writes)
+            for effect in effects:
+                if isinstance(effect.record, AdmissionVerdict):
+                    verdict = effect.record
+                    self._writer.counts.verdicts[verdict.verdict.value, verdict.reason or ""] += 1
 
         return carry_out
+
+
+def _contradicts(row: NotificationRow, event: Record) -> bool:
+    """Whether a status that changed the row is a good end of a message that had a bad one, or vice versa."""
+    if not isinstance(event, ProviderStatus) or event.status not in ENDS:
+        return False
+    attempt = row.attempt(event.attempt or 0)
+    if attempt is None:
+        return False
+    seen = {mark.status for mark in attempt.marks}
+    return not (seen.isdisjoint(GOOD_ENDS) or seen.isdisjoint(BAD_ENDS))
 
 
 def _nothing() -> None:

@@ -14,15 +14,19 @@ from typing import Any
 
 import faust
 import structlog
+from prometheus_client import REGISTRY
 
 from schemas.codec import Codec
 from schemas.topics import Topic
 from streams.assignment import Assignment
 from streams.config import APP_ID, StreamsConfig
+from streams.counts import Counts
 from streams.delivery.row import NotificationRow
 from streams.ending import end_within
 from streams.engine import Batch, create_engine
+from streams.metrics import Metrics
 from streams.outputs import Outputs
+from streams.probe import LOOK_EVERY_S, Liveness, served
 from streams.processors import Delivery, Incoming, Intake, Processor, Recipients, Writer
 from streams.state import RecipientRow
 from streams.store.database import Database
@@ -31,7 +35,7 @@ from streams.table import Table
 
 log = structlog.get_logger(__name__)
 
-_COMMIT_PAUSE_S = 0.01
+_COMMIT_PAUSE_S = 0.005
 _TIMER_PAUSE_S = 0.1
 _SHUTDOWN_S = 20.0
 _BACKLOG = 20_000
@@ -63,7 +67,8 @@ class Worker:
             config.hot_rows,
         )
         self._tables = (notifications, recipients)
-        writer = Writer(codec, self._outputs)
+        self._counts = Counts()
+        writer = Writer(codec, self._outputs, self._counts)
         self._delivery = Delivery(writer, notifications, config.delivery)
         self.engine = create_engine(
             APP_ID,
@@ -83,6 +88,16 @@ class Worker:
         )
         self.engine.task(self._commit_often)
         self.engine.task(self._fire_timers)
+        self.engine.task(self._look_at_progress)
+        self.liveness = Liveness(time.monotonic())
+        self.metrics = Metrics(
+            self.engine,
+            self._outputs,
+            self._tables,
+            self._counts,
+            lambda: self._assignment.recovering,
+            lambda: self.liveness.trouble(time.monotonic()) is not None,
+        )
 
     async def start(self) -> None:
         """Close what a predecessor of the same name left open. Raises OutputsFailed."""
@@ -110,6 +125,7 @@ class Worker:
                     )
                 )
             self.engine.handled(batch)
+            self._counts.events[topic] += len(batch.records)
             while self._outputs.backlog > _BACKLOG:
                 await self._outputs.flush()
         except Exception as fatal:
@@ -126,7 +142,7 @@ class Worker:
         try:
             while not self.engine.should_stop:
                 await asyncio.sleep(_COMMIT_PAUSE_S)
-                if self._outputs.dirty:
+                if self._outputs.ripe:
                     await self._outputs.flush()
         except Exception as fatal:
             await self._give_up(fatal)
@@ -138,6 +154,16 @@ class Worker:
                 await asyncio.sleep(_TIMER_PAUSE_S)
         except Exception as fatal:
             await self._give_up(fatal)
+
+    async def _look_at_progress(self) -> None:
+        self.metrics.on_loop()
+        while not self.engine.should_stop:
+            outputs = self._outputs
+            since = outputs.opened_at if outputs.dirty else None
+            ready = self.engine.ready  # the others are being recovered, which has its own deadline
+            progress = {tp: p for tp, p in self.engine.progress().items() if tp.partition in ready}
+            self.liveness.look(time.monotonic(), progress, since)
+            await asyncio.sleep(LOOK_EVERY_S)
 
 
 def run(config: StreamsConfig, on_ready: Callable[[str], None]) -> None:
@@ -159,4 +185,6 @@ def run(config: StreamsConfig, on_ready: Callable[[str], None]) -> None:
         quiet=True,
         stdout=sys.stderr,  # Faust's spinner writes cursor codes, and stdout is read by programs
     )
-    runner.execute_from_commandline()
+    REGISTRY.register(worker.metrics)
+    with served(worker.liveness, config.health_host, config.health_port):
+        runner.execute_from_commandline()

@@ -20,6 +20,7 @@ EVERY_S = 0.005
 _STAGES = (
     ("wait for work", "selectors.py", "select"),
     ("read the event: Avro", "schemas/codec.py", "decode"),
+    ("read the event: by hand", "schemas/hot_reading.py", ""),
     ("write effects: Avro", "schemas/codec.py", "encode"),
     ("decide", "streams/delivery/", ""),
     ("decide", "streams/recipients/", ""),

@@ -10,6 +10,7 @@ import argparse
 import sys
 
 import structlog
+from prometheus_client import start_http_server
 
 from sandbox.serving import add_server_options, announce, end_with_stdin
 from schemas.clients import Kafka
@@ -27,6 +28,8 @@ def main() -> int:
     parser.add_argument("--registry", required=True)
     parser.add_argument("--datadir", required=True)
     parser.add_argument("--instance", default="0")
+    parser.add_argument("--health-port", type=int)
+    parser.add_argument("--metrics-port", type=int)
     options = parser.parse_args()
     # stdout is for the READY line alone.
     structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
@@ -43,6 +46,7 @@ def main() -> int:
         intake=IntakePolicy(default_region="US"),
         datadir=options.datadir,
         instance=options.instance,
+        health_port=options.health_port,
         session_timeout_s=6.0,
     )
     ready = iter([announce])
@@ -51,6 +55,8 @@ def main() -> int:
         for first in ready:  # it is called again after every rebalance
             first(name)
 
+    if options.metrics_port is not None:
+        start_http_server(options.metrics_port, addr="127.0.0.1")
     if options.exit_with_stdin:
         end_with_stdin()
     run(config, answers)

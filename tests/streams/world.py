@@ -166,12 +166,19 @@ def on_a_real_broker(directory: Path) -> Iterator[World]:
 
 
 @contextmanager
-def streams(world: World, directory: Path, instance: str = "0") -> Iterator[servers.Server]:
-    """A process of the processors, from its first recovered partitions to the end of the block."""
+def streams(
+    world: World, directory: Path, instance: str = "0", *options: str, datadir: Path | None = None
+) -> Iterator[servers.Server]:
+    """A process of the processors, from its first recovered partitions to the end of the block.
+
+    Without `datadir` it starts without rows on its disk.
+    """
+    datadir = datadir or directory / f"faust-{instance}-{uuid.uuid4().hex[:6]}"
     with servers.running(
         "tests.streams.serve",
         *("--bootstrap", world.bootstrap, "--registry", world.registry),
-        *("--instance", instance, "--datadir", str(directory / f"faust-{instance}-{uuid.uuid4().hex[:6]}")),
+        *("--instance", instance, "--datadir", str(datadir)),
+        *options,
         log=directory / f"streams-{instance}.log",
     ) as server:
         yield server
