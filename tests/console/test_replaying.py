@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 from confluent_kafka.admin import AdminClient
-from confluent_kafka.cimpl import NewTopic
 
 from notifystream.letters import REPLAYED, LetterId
 from notifystream.replaying import Replayer, ReplayFailed
+from notifystream.topic_apply import apply
 from schemas.clients import Kafka
 from schemas.codec import Codec
 from schemas.records import DeadLetter, NotifyRequest
-from schemas.topics import Topic
+from schemas.topics import Topic, load_topics
 from tests import servers
 from tests.ingress.topic import TopicReader
 from tests.kafka.broker import KafkaHandle
@@ -26,15 +26,12 @@ KEY = "replayed-on-a-real-broker"
 
 @pytest.fixture
 def reader(real_kafka: KafkaHandle, tmp_path: Path) -> Iterator[TopicReader]:
-    admin = AdminClient({"bootstrap.servers": real_kafka.bootstrap})
-    there = admin.list_topics(timeout=20).topics
-    missing = [NewTopic(t, 4, 1) for t in (Topic.NOTIFY_REQUESTED, Topic.DEAD_LETTERS) if t not in there]
-    for made in (admin.create_topics(missing) if missing else {}).values():
-        made.result(20)
     with (
         servers.running("sandbox.registry", log=tmp_path / "registry.log") as registry,
         TopicReader(real_kafka.bootstrap, registry.address) as reading,
     ):
+        # As every test on this broker wants them.
+        apply(AdminClient({"bootstrap.servers": real_kafka.bootstrap}), registry.address, load_topics())
         yield reading
 
 
