@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
+from itertools import islice
 
 from confluent_kafka import Producer
 
@@ -31,15 +32,15 @@ def requests(number: int) -> Iterator[tuple[str, NotifyRequest]]:
         yield key, request
 
 
-def statuses(number: int, seed: int) -> Iterator[tuple[str, ProviderStatus]]:
+def statuses(messages: range, seed: int) -> Iterator[tuple[str, ProviderStatus]]:
     """Four of each message, every message's in order, those of some hundreds of messages mixed."""
     chance = random.Random(seed)
     open_: list[list[int]] = []
-    each = 0
-    while open_ or each < number:
-        while len(open_) < 500 and each < number:
-            open_.append([each, 0])
-            each += 1
+    coming = iter(messages)
+    while True:
+        open_ += [[each, 0] for each in islice(coming, 500 - len(open_))]
+        if not open_:
+            return
         place = chance.randrange(len(open_))
         message, done = open_[place]
         yield _status(message, STATUSES[done])

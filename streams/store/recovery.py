@@ -27,8 +27,8 @@ from streams.store.partition import Partition
 log = structlog.get_logger(__name__)
 
 BELIEVED_MS = 12 * 3_600_000
-_AT_ONCE = 10_000
-_STEP = 50_000
+_AT_ONCE = 5_000
+_STEP = 20_000
 _POLL_S = 0.2
 
 
@@ -44,7 +44,15 @@ class Changelog:
         self._timeout_s = timeout_s
         self._source: str | None = None
         config = kafka.consumer("notifystream-recovery", "notifystream-unused")
-        self._consumer = Consumer(config | {"enable.partition.eof": True, "fetch.wait.max.ms": 20})
+        self._consumer = Consumer(
+            config
+            | {
+                "enable.partition.eof": True,
+                "fetch.wait.max.ms": 20,
+                # As shipped (64 MB) 100,000 rows would wait in memory beside those being written.
+                "queued.max.messages.kbytes": 16_384,
+            }
+        )
         # Asks for ends only: that of what was written, committed or not.
         self._uncommitted = Consumer(config | {"isolation.level": "read_uncommitted"})
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import shutil
 import signal
 from collections import Counter
 from pathlib import Path
@@ -14,11 +15,12 @@ from confluent_kafka import Consumer, TopicPartition
 
 from schemas.identity import command_id
 from schemas.records import DeadLetter, NotificationOutcome
+from schemas.snapshot import read_partition
 from schemas.topics import Topic
 from schemas.vocabulary import NotificationState
 from streams.delivery.row import NotificationRow
 from streams.delivery.view import outcome_of
-from streams.table import Table
+from streams.store.rows import RowCodec
 from tests.streams.outside import Asked, Outside
 from tests.streams.world import PARTITIONS, Place, World, on_a_real_broker, streams
 from tests.waiting import wait_until
@@ -28,6 +30,7 @@ pytestmark = [pytest.mark.broker, pytest.mark.chaos, pytest.mark.timeout(280)]
 NOTIFICATIONS = 400
 KILLS = 6
 CHANGELOG = Topic.NOTIFICATIONS_CHANGELOG
+ROWS = RowCodec(NotificationRow, lambda row: row.due_at)
 
 
 def written(world: World, watcher: Consumer) -> int:
@@ -59,12 +62,34 @@ def check_dead_letters(letters: list[DeadLetter], asked: Asked) -> None:
     assert found == asked.unreadable
 
 
+def changelog_rows(world: World) -> dict[str, NotificationRow]:
+    """Every row as whoever recovers it would find it."""
+    entries = {
+        entry.key: entry.value
+        for partition in range(PARTITIONS)
+        for entry in read_partition(world.kafka, "tests", CHANGELOG, partition)
+    }
+    return {key.decode(): ROWS.decode(value) for key, value in entries.items() if value is not None}
+
+
 def check_rows(world: World, stories: dict[str, list[NotificationOutcome]], asked: Asked) -> None:
-    table = Table(world.kafka, CHANGELOG, NotificationRow, world.codec)
-    rows = {key.decode(): row for p in range(PARTITIONS) for key, row in table.load(p).items()}
+    rows = changelog_rows(world)
     assert set(rows) == asked.valid | asked.invalid
     for notification, row in rows.items():
         assert outcome_of(row) == stories[notification][-1]
+
+
+def before_a_start(disk: Path, older: Path, chance: random.Random) -> None:
+    """What an operator, a restored image or a failing disk may do to the rows between two starts."""
+    match chance.choice(["nothing", "nothing", "restored", "corrupted", "lost"]):
+        case "restored" if older.exists():
+            shutil.rmtree(disk)
+            shutil.copytree(older, disk)
+        case "corrupted":
+            for file in disk.glob("*/CURRENT"):
+                file.write_bytes(b"nonsense")
+        case "lost":
+            shutil.rmtree(disk, ignore_errors=True)
 
 
 def test_killed_again_and_again_the_processors_lose_nothing_and_do_nothing_twice(
@@ -72,17 +97,22 @@ def test_killed_again_and_again_the_processors_lose_nothing_and_do_nothing_twice
 ) -> None:
     print(f"seed {seed}")
     chance = random.Random(seed)
+    disk, older = tmp_path / "disk", tmp_path / "older"
     with on_a_real_broker(tmp_path) as world, Outside(world, NOTIFICATIONS, seed) as outside:
         watcher = Consumer(world.kafka.consumer("watcher", "watcher"))
         try:
-            for _ in range(KILLS):
-                with streams(world, tmp_path) as process:
+            for kill in range(KILLS):
+                before_a_start(disk, older, chance)
+                with streams(world, tmp_path, datadir=disk) as process:
                     target = written(world, watcher) + chance.randrange(1, 3 * NOTIFICATIONS // KILLS)
                     wait_until(lambda: written(world, watcher) >= target, 60, f"{target} rows")  # noqa: B023
                     os.kill(process.pid, signal.SIGKILL)
+                if kill % 2 == 0:
+                    shutil.rmtree(older, ignore_errors=True)
+                    shutil.copytree(disk, older)
         finally:
             watcher.close()
-        with streams(world, tmp_path):
+        with streams(world, tmp_path, datadir=disk):
             wait_until(lambda: outside.all_asked, 60, "everything to be asked")
             asked = outside.asked
             ids = asked.valid | asked.invalid
@@ -135,3 +165,33 @@ def test_a_second_process_takes_over_what_a_killed_one_leaves(tmp_path: Path, se
         for told in world.stories().values():
             versions = [each.version for each in told if each.state is not NotificationState.CONFLICT]
             assert versions == list(range(1, len(versions) + 1))
+
+
+def test_a_third_process_joins_two_at_work_and_one_of_the_three_is_killed(tmp_path: Path, seed: int) -> None:
+    """Four partitions for three: dealt out alike of every topic, so that a row is in one process only."""
+    print(f"seed {seed}")
+    with on_a_real_broker(tmp_path) as world, Outside(world, NOTIFICATIONS, seed) as outside:
+        with streams(world, tmp_path, "one"), streams(world, tmp_path, "two"):
+            wait_until(lambda: len(world.stories()) > 20, 60, "both to have begun")
+            with streams(world, tmp_path, "three") as third:
+                told = len(world.stories())
+                wait_until(lambda: len(world.stories()) > told + 20, 60, "three to go on")
+                os.kill(third.pid, signal.SIGKILL)
+            wait_until(lambda: outside.all_asked, 60, "everything to be asked")
+            asked = outside.asked
+
+            def open_() -> list[str]:
+                stories = world.stories()
+                return [
+                    each
+                    for each in asked.valid | asked.invalid | asked.conflicts
+                    if each not in stories
+                    or not stories[each][-1].final
+                    or stories[each][-1].duplicates < asked.repeats.get(each, 0)
+                ]
+
+            wait_until(lambda: not open_(), 120, "every notification to end")
+        check_stories(dict(world.stories()), asked)
+        commanded = Counter(command.command_id for command in world.commands())
+        assert commanded == Counter(command_id(notification, 1) for notification in asked.valid)
+        check_rows(world, dict(world.stories()), asked)
