@@ -84,6 +84,8 @@ def streams(chosen: Settings) -> "StreamsConfig":
         datadir=chosen.faust_datadir,
         instance=chosen.worker_instance,
         session_timeout_s=chosen.session_timeout_s,
+        health_host=chosen.streams_health_host,
+        health_port=chosen.streams_health_port,
     )
 
 

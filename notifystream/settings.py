@@ -113,6 +113,13 @@ class Settings(BaseSettings):
     templates_file: str | None = Field(
         None, description="YAML: template name → locale → text.", examples=["templates.yaml"]
     )
+    streams_health_port: int | None = Field(
+        None,
+        description="Port for /healthz, 503 once the process gets on with nothing; none without.",
+        ge=0,
+        le=65535,
+    )
+    streams_health_host: str = Field("127.0.0.1", description="Address /healthz is served on.")
     streams_policy_file: str | None = Field(
         None,
         description="YAML: what each tenant decides: quiet hours, caps, chains, retries, senders, prices.",
