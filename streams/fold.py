@@ -54,22 +54,25 @@ def add_mark(marks: tuple[StatusMark, ...], new: StatusMark) -> tuple[StatusMark
 
 def fold(marks: tuple[StatusMark, ...]) -> Folded:
     """The one status these marks amount to."""
-    bad = min((mark for mark in marks if mark.status in BAD_ENDS), key=_order, default=None)
-    good = max(
-        (mark for mark in marks if mark.status in GOOD_ENDS),
-        key=lambda mark: (mark.status == "read", mark.at),
-        default=None,
-    )
-    if good is not None and (bad is None or max(m.at for m in marks if m.status in GOOD_ENDS) >= bad.at):
+    bad = good = progress = None
+    rank, good_until = 0, 0
+    for mark in marks:  # one pass without helpers: it is asked several times for each of the many callbacks
+        status = mark.status
+        mark_rank = _RANK.get(status, 0)
+        if mark_rank:
+            if progress is None or mark_rank > rank or (mark_rank == rank and status > progress.status):
+                progress, rank = mark, mark_rank
+        elif status in GOOD_ENDS:
+            good_until = mark.at if good is None else max(good_until, mark.at)
+            if good is None or (status == "read", mark.at) > (good.status == "read", good.at):
+                good = mark
+        elif status in BAD_ENDS and (bad is None or _order(mark) < _order(bad)):
+            bad = mark
+    if good is not None and (bad is None or good_until >= bad.at):
         return Folded(good.status, None, good.at)
     if bad is not None:
         return Folded(bad.status, bad.error_code, bad.at)
-    progress = max(
-        (mark for mark in marks if mark.status in _RANK),
-        key=lambda mark: (_RANK[mark.status], mark.status),
-        default=None,
-    )
-    return Folded(progress.status, None, progress.at) if progress else Folded(None)
+    return Folded(progress.status, None, progress.at) if progress is not None else Folded(None)
 
 
 def first_seen(marks: tuple[StatusMark, ...], status: str) -> int | None:

@@ -180,17 +180,11 @@ class Outputs:
                 self._producer.poll(0.05)  # the local queue is full: wait for the broker
 
     def _delivered(self, error: KafkaError | None, message: Message) -> None:
-        topic, partition, offset = message.topic(), message.partition(), message.offset()
-        # With an error the transaction cannot be committed, and says so. Without an offset the broker had the
-        # record already when it was sent again: then the disk claims less than it has, and reads it once more.
-        if (
-            error is None
-            and topic is not None
-            and partition is not None
-            and offset is not None
-            and offset >= 0
-        ):
-            self._reached[topic, partition] = offset + 1
+        # With an error the transaction cannot be committed, and says so. Without an offset the broker had
+        # the record already when it was sent again: the disk then claims less than it has, and reads it anew.
+        offset = message.offset()
+        if error is None and offset is not None:
+            self._reached[message.topic(), message.partition()] = offset + 1  # type: ignore[index]
 
     async def _in_thread(self, call: Callable[[], None]) -> None:
         try:
