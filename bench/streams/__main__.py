@@ -184,6 +184,11 @@ def _show(result: Result) -> None:
     for share in result.worker[-1].profile:
         stages.add_row(share.stage, f"{share.percent:.1f}")
     console.print(stages)
+    threads = Table("processor time by thread, last round", "µs an event")
+    for kind, runs in (("nothing", result.noop), ("worker", result.worker)):
+        for spent in runs[-1].threads:
+            threads.add_row(f"{kind}: {spent.thread}", f"{spent.microseconds:.1f}")
+    console.print(threads)
 
 
 if __name__ == "__main__":

@@ -24,6 +24,7 @@ import structlog
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 from faust.types import TP
 
+from bench.ingress.processor import Spent, spent_by
 from bench.streams.sampling import Sample, Sampler, Share
 from schemas.clients import Kafka
 from streams.config import StreamsConfig
@@ -47,6 +48,7 @@ class Measured(msgspec.Struct, frozen=True, kw_only=True):
     recovered_rows: int
     rss_mb: float
     cpu_us_per_event: float
+    threads: list[Spent]
     profile: list[Share]
     samples: list[Sample]
 
@@ -210,13 +212,14 @@ def finish(goal: Goal, sampler: Sampler, started: Started, out: Path) -> None:
     process = psutil.Process()
     sampler._watched = threading.main_thread().ident or 0
     sampler.start()
-    used = 0.0
     while goal.handled() == 0:
         time.sleep(_POLL_S)
-        used = sum(process.cpu_times()[:2])
-    while goal.handled() < goal.events:
-        time.sleep(_POLL_S)
+    began, used = goal.handled(), sum(process.cpu_times()[:2])
+    with spent_by(process.pid) as spent:
+        while goal.handled() < goal.events:
+            time.sleep(_POLL_S)
     used = sum(process.cpu_times()[:2]) - used
+    done = goal.events - began
     sampler.stop()
     while not (goal.quiet() and goal.committed()):
         time.sleep(_POLL_S)
@@ -235,7 +238,8 @@ def finish(goal: Goal, sampler: Sampler, started: Started, out: Path) -> None:
         recovered_s=round(started.recovered_s, 3),
         recovered_rows=started.rows,
         rss_mb=round(process.memory_info().rss / 2**20, 1),
-        cpu_us_per_event=round(used / goal.events * 1e6, 1),
+        cpu_us_per_event=round(used / done * 1e6, 1),
+        threads=spent.per_request(done),
         profile=sampler.shares(),
         samples=sampler.samples[:: max(1, len(sampler.samples) // 50)],
     )
