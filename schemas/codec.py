@@ -15,7 +15,7 @@ import struct
 from collections.abc import Callable, Mapping
 from functools import cache
 from importlib import resources
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 import fastavro
 import fastavro.schema
@@ -25,13 +25,18 @@ from confluent_kafka.schema_registry import Schema, SchemaRegistryClient
 from confluent_kafka.schema_registry.error import SchemaRegistryError
 
 from schemas.errors import RegistryUnavailable, WireError
+from schemas.hot_outcome import encode_outcome
 from schemas.hot_status import encode_status
-from schemas.records import ProviderStatus
+from schemas.records import NotificationOutcome, ProviderStatus
 
 _PREFIX = struct.Struct(">bI")
 R = TypeVar("R", bound=msgspec.Struct)
 T = TypeVar("T")
 AvroSchema = dict[str, Any]
+_BY_HAND: dict[type[msgspec.Struct], Callable[[Any], bytes | None]] = {
+    ProviderStatus: encode_status,
+    NotificationOutcome: encode_outcome,
+}
 
 
 @cache
@@ -92,8 +97,9 @@ class Codec:
         if prefix is None:
             self.register(topic, record_type)
             prefix = self._ids[topic, record_type]
-        if record_type is ProviderStatus:
-            body = encode_status(cast(ProviderStatus, record))
+        by_hand = _BY_HAND.get(record_type)
+        if by_hand is not None:
+            body = by_hand(record)
             if body is not None:
                 return prefix + body
         out = io.BytesIO()

@@ -11,12 +11,12 @@ lengths and numbers as characters below 256, and be encoded once, as Latin-1.
 
 from schemas.records import ProviderStatus
 
-_NULL = "\x00"
-_SOME = "\x02"
+NULL = "\x00"
+SOME = "\x02"
 _END = "\x00"
 
 
-def _varint(number: int) -> str:
+def varint(number: int) -> str:
     """A whole number: zigzag, then seven bits at a time, the lowest first; one character for each byte."""
     rest = (number << 1) ^ (number >> 63)
     found = ""
@@ -30,7 +30,7 @@ class _Lengths(dict[int, str]):
     """Lengths and small numbers as they are written, the usual ones made once."""
 
     def __missing__(self, number: int) -> str:
-        made = _varint(number)
+        made = varint(number)
         if 0 <= number < _USUAL_LENGTHS:
             self[number] = made
         return made
@@ -42,7 +42,7 @@ class _Names(dict[str, str]):
     def __missing__(self, name: str) -> str:
         if not name.isascii():
             raise _NotAscii
-        made = f"{_LENGTHS[len(name)]}{name}"
+        made = f"{LENGTHS[len(name)]}{name}"
         if len(self) < _USUAL_NAMES and len(name) < _LONGEST_USUAL_NAME:
             self[name] = made
         return made
@@ -58,18 +58,18 @@ class _Lately(dict[int, str]):
     def __missing__(self, time: int) -> str:
         if len(self) >= _LATEST_TIMES:
             self.clear()
-        made = self[time] = _varint(time)
+        made = self[time] = varint(time)
         return made
 
 
 _LATEST_TIMES = 64
 _USUAL_LENGTHS, _USUAL_NAMES, _LONGEST_USUAL_NAME = 4096, 1000, 64
-_LENGTHS, _NAMES, _LATELY = _Lengths(), _Names(), _Lately()
+LENGTHS, _NAMES, _LATELY = _Lengths(), _Names(), _Lately()
 
 
 def encode_status(record: ProviderStatus) -> bytes | None:
     """The Avro body of the record, or None when it is not ASCII throughout."""
-    length = _LENGTHS
+    length = LENGTHS
     parameters = record.parameters
     event_id, provider, account, sid = (
         record.event_id,
@@ -96,19 +96,19 @@ def encode_status(record: ProviderStatus) -> bytes | None:
     text = (
         f"{length[len(event_id)]}{event_id}{length[len(provider)]}{provider}"
         f"{length[len(account)]}{account}{length[len(sid)]}{sid}"
-        f"{_NULL if notification is None else f'{_SOME}{length[len(notification)]}{notification}'}"
-        f"{_NULL if attempt is None else _SOME + length[attempt]}"
+        f"{NULL if notification is None else f'{SOME}{length[len(notification)]}{notification}'}"
+        f"{NULL if attempt is None else SOME + length[attempt]}"
         f"{length[len(status)]}{status}"
-        f"{_NULL if code is None else _SOME + _varint(code)}"
+        f"{NULL if code is None else SOME + varint(code)}"
         f"{length[len(channel)]}{channel}"
-        f"{_NULL if recipient is None else f'{_SOME}{length[len(recipient)]}{recipient}'}"
-        f"{_NULL if sender is None else f'{_SOME}{length[len(sender)]}{sender}'}"
+        f"{NULL if recipient is None else f'{SOME}{length[len(recipient)]}{recipient}'}"
+        f"{NULL if sender is None else f'{SOME}{length[len(sender)]}{sender}'}"
         f"{_LATELY[record.received_at]}"
         f"{length[len(source)]}{source}"
-        f"{_NULL if done is None else f'{_SOME}{length[len(done)]}{done}'}"
-        f"{_NULL if segments is None else _SOME + length[segments]}"
-        f"{_NULL if price is None else f'{_SOME}{length[len(price)]}{price}'}"
-        f"{_NULL if unit is None else f'{_SOME}{length[len(unit)]}{unit}'}"
+        f"{NULL if done is None else f'{SOME}{length[len(done)]}{done}'}"
+        f"{NULL if segments is None else SOME + length[segments]}"
+        f"{NULL if price is None else f'{SOME}{length[len(price)]}{price}'}"
+        f"{NULL if unit is None else f'{SOME}{length[len(unit)]}{unit}'}"
         f"{length[len(pairs)] + ''.join(pairs) if pairs else ''}{_END}"
     )
     return text.encode("latin-1")
