@@ -1,0 +1,150 @@
+"""The order in which a processor must have read the records of one key, found from the rows it left behind.
+
+A changelog that nothing was compacted from holds every row of a key, one after the other. An order of the
+key's inputs explains it when the pure decision, input after input, makes exactly these rows, and each input
+of each topic is read, those of one topic in their order. Then the effects of these decisions are what
+must have been written: nothing else, and nothing less. Pure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from itertools import chain
+from typing import Generic, NamedTuple, TypeVar
+
+from streams.effects import Emit
+
+R = TypeVar("R")
+E = TypeVar("E")
+MOST_STEPS = 100_000
+
+
+class Input(NamedTuple, Generic[E]):
+    """An event, and the broker's time of its record (ms)."""
+
+    at: int
+    event: E
+
+
+class Stepped(NamedTuple, Generic[R]):
+    """What a decision makes of a row: the row after it, its bytes if it is another, and what it writes."""
+
+    row: R | None
+    value: bytes | None
+    effects: tuple[Emit, ...]
+
+
+class Explained(NamedTuple, Generic[R, E]):
+    """`again`: how many inputs were read a second time with a result."""
+
+    row: R | None
+    order: tuple[Input[E], ...]
+    effects: tuple[Emit, ...]
+    again: int
+
+
+class Unexplained(NamedTuple, Generic[R, E]):
+    """No order does. `explained`: how many rows at most; `row` and `heads`: what stood there then."""
+
+    explained: int
+    row: R | None
+    heads: tuple[E, ...]
+
+
+Step = Callable[[R | None, Input[E]], Stepped[R]]
+
+
+class _Option(NamedTuple, Generic[E]):
+    """What might be read next, and of which queue; `again` when it was read before."""
+
+    queue: int
+    given: Input[E]
+    again: bool
+
+
+class _Frame(NamedTuple, Generic[R, E]):
+    positions: tuple[int, ...]
+    found: int
+    row: R | None
+    options: Iterator[_Option[E]]
+    taken: Input[E] | None
+    effects: tuple[Emit, ...]
+
+
+def explain(
+    queues: Sequence[Sequence[Input[E]]],
+    rows: Sequence[bytes],
+    step: Step[R, E],
+    *,
+    twice: bool = False,
+) -> Explained[R, E] | Unexplained[R, E]:
+    """An order of all inputs that makes these rows; the earliest first, wherever several do.
+
+    `twice`: an input may be read again (after a crash) with another result than before. Raises OverflowError
+    when there are more orders than can be tried.
+    """
+    seen: set[tuple[tuple[int, ...], int]] = set()
+    path: list[_Frame[R, E]] = [_frame(queues, (0,) * len(queues), 0, None, None, (), twice=twice)]
+    deepest = path[0]
+    steps = 0
+    while path:
+        frame = path[-1]
+        if frame.found == len(rows) and all(map(_is_end, frame.positions, queues)):
+            order = tuple(each.taken for each in path if each.taken is not None)
+            effects = tuple(effect for each in path for effect in each.effects)
+            return Explained(frame.row, order, effects, len(order) - sum(map(len, queues)))
+        choice = next(frame.options, None)
+        if choice is None:
+            path.pop()
+            continue
+        steps += 1
+        if steps > MOST_STEPS:
+            raise OverflowError(f"{steps} decisions tried on {len(rows)} rows")
+        row, value, effects = step(frame.row, choice.given)
+        if value is None and choice.again:
+            continue
+        if value is not None and (frame.found == len(rows) or value != rows[frame.found]):
+            continue
+        positions = frame.positions if choice.again else _advanced(frame.positions, choice.queue)
+        found = frame.found + (value is not None)
+        if (positions, found) not in seen:
+            seen.add((positions, found))
+            path.append(_frame(queues, positions, found, row, choice.given, effects, twice=twice))
+            if found >= deepest.found:
+                deepest = path[-1]
+    heads = [queue[at].event for queue, at in zip(queues, deepest.positions, strict=True) if at < len(queue)]
+    return Unexplained(deepest.found, deepest.row, tuple(heads))
+
+
+def _frame(
+    queues: Sequence[Sequence[Input[E]]],
+    positions: tuple[int, ...],
+    found: int,
+    row: R | None,
+    taken: Input[E] | None,
+    effects: tuple[Emit, ...],
+    *,
+    twice: bool,
+) -> _Frame[R, E]:
+    """Its options: the earliest head first; then, where it may be, what was read before."""
+    heads = [
+        _Option(number, queue[at], again=False)
+        for number, (queue, at) in enumerate(zip(queues, positions, strict=True))
+        if at < len(queue)
+    ]
+    heads.sort(key=lambda option: (option.given.at, option.queue))
+    before = (
+        _Option(number, given, again=True)
+        for number, (queue, at) in enumerate(zip(queues, positions, strict=True))
+        for given in queue[:at]
+        if twice
+    )
+    return _Frame(positions, found, row, chain(heads, before), taken, effects)
+
+
+def _is_end(position: int, queue: Sequence[Input[E]]) -> bool:
+    return position == len(queue)
+
+
+def _advanced(positions: tuple[int, ...], number: int) -> tuple[int, ...]:
+    return (*positions[:number], positions[number] + 1, *positions[number + 1 :])
