@@ -3,7 +3,9 @@
 Guarantees: at most one record of a key is on its way at a time, so that of one key the first copies arrive in
 the order they were kept; an entry is forgotten only after all in-sync replicas have it, so that a crash
 writes some again and loses none; a broker that is away is asked again and again, and nothing else stops. An
-entry that a broker refuses stays, with those of its key behind it, and holds up no other.
+entry that a broker refuses stays, with those of its key behind it, and is set aside for a while; it holds up
+no other, unless such entries fill all that one look into the journal shows (`BATCH` behind refused ones of
+their key, or 4 MiB).
 Leaves to others: the journal's files, and when records go there (`ingress.keeping`).
 """
 
@@ -99,14 +101,14 @@ class Drain:
         for delivery in batch.deliveries:
             self._publisher.publish(delivery)
         await batch.all_reported
-        arrived = [
-            kept for kept, sent in zip(batch.entries, batch.deliveries, strict=True) if sent.error is None
-        ]
+        arrived, failed = batch.outcome()
         if arrived:
             self._journal.forget(arrived)
             self._keeper.broker_back()
-        elif await self._ask():
-            self._set_aside(batch)
+        # A broker that is there has refused these, or did not write them for as long as librdkafka tries:
+        # the next batches would wait as long again.
+        if failed and (arrived or await self._ask()):
+            self._set_aside(failed, batch.first_error)
         return bool(arrived)
 
     async def _ask(self) -> bool:
@@ -119,12 +121,11 @@ class Drain:
         self._keeper.broker_back()
         return True
 
-    def _set_aside(self, batch: "_Batch") -> None:
+    def _set_aside(self, failed: list[Kept], why: str | None) -> None:
         if not self._refused:
             self._refused_again_at = asyncio.get_running_loop().time() + self._refused_again_s
-        self._refused.update(kept.position for kept in batch.entries)
-        first = batch.deliveries[0]
-        log.error("journal.refused", entries=len(self._refused), topic=first.topic, detail=first.error)
+        self._refused.update(kept.position for kept in failed)
+        log.error("journal.refused", entries=len(self._refused), topic=failed[0].entry.topic, detail=why)
 
 
 def first_of_each_key(entries: list[Kept]) -> list[Kept]:
@@ -147,6 +148,18 @@ class _Batch:
         ]
         self.all_reported: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._missing = len(entries)
+
+    def outcome(self) -> tuple[list[Kept], list[Kept]]:
+        """Those that the broker has, and those that failed."""
+        arrived: list[Kept] = []
+        failed: list[Kept] = []
+        for kept, sent in zip(self.entries, self.deliveries, strict=True):
+            (arrived if sent.error is None else failed).append(kept)
+        return arrived, failed
+
+    @property
+    def first_error(self) -> str | None:
+        return next((sent.error for sent in self.deliveries if sent.error is not None), None)
 
     def _reported(self, _: Delivery) -> None:
         self._missing -= 1
