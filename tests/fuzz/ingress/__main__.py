@@ -22,10 +22,12 @@ from tests.fuzz.ingress.checks import Finding
 from tests.fuzz.ingress.generator import make
 from tests.fuzz.ingress.oracle import judge
 from tests.fuzz.ingress.report import ProgressLine, show, show_bytes
-from tests.fuzz.ingress.run import Place, fuzz, smallest
+from tests.fuzz.ingress.run import fuzz, smallest
+from tests.fuzz.ingress.target import Place
 
 REQUESTS = 100_000
 MOST_SHRUNK = 3
+WIDTH = 120  # of the tables where there is no terminal
 
 
 def main() -> int:
@@ -37,7 +39,7 @@ def main() -> int:
     parser.add_argument("--registry", help="URL of a schema registry (default: an embedded one)")
     options = parser.parse_args()
     seed = options.seed if options.seed is not None else random.SystemRandom().randrange(2**32)
-    console = Console(highlight=False)
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else WIDTH)
     console.print(f"seed {seed}: repeat the run with --seed {seed}, one request of it with --only K besides")
     with ExitStack() as at_end:
         directory = Path(at_end.enter_context(TemporaryDirectory(prefix="fuzz-ingress-")))

@@ -44,8 +44,9 @@ def odd_identity(rng: Rng, draft: Draft) -> bool:
 def odd_escapes(rng: Rng, draft: Draft) -> bool:
     draft.pairs += odd_pairs(rng, 3) if rng.random() < 0.5 else []
     draft.body = oddly_encoded(rng, draft.pairs)
-    if rng.random() < 0.2 and draft.body.isascii():
-        draft.method, draft.query = "GET", draft.body.decode()
+    as_url = draft.body.decode()
+    if rng.random() < 0.2 and as_url.isascii() and as_url.isprintable() and "#" not in as_url:
+        draft.method, draft.query = "GET", as_url
     signed(draft)
     return not _repeats(draft)
 
