@@ -91,9 +91,9 @@ class Scene:
 def scene(
     broker: KafkaHandle, registry: str, directory: Path, *more: str, module: str = SERVE
 ) -> Iterator[Scene]:
-    """A started ingress with its journal in `directory`, which is made; `more` are options of its module."""
+    """A started ingress with its journal in `directory`; `more` are options of its module."""
     make_topics(broker)
-    directory.mkdir()
+    directory.mkdir(exist_ok=True)
     played = Scene(broker, registry, directory, module, more)
     try:
         played.start_ingress()
