@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -140,9 +141,14 @@ async def test_values_are_collected_on_the_event_loop() -> None:
     exposition.on_loop()
     registry = CollectorRegistry()
     registry.register(exposition)
-    scrape = asyncio.create_task(asyncio.to_thread(generate_latest, registry))
-    metrics.ended(Fault.SLOW)  # the loop was not free yet
-    assert b'ingress_connections_ended_total{fault="slow"} 1.0' in await scrape
+    scraped: list[bytes] = []
+    scraper = threading.Thread(target=lambda: scraped.append(generate_latest(registry)))
+    scraper.start()
+    scraper.join(0.1)
+    assert scraped == []  # the loop is not free
+    metrics.ended(Fault.SLOW)
+    await asyncio.to_thread(scraper.join)
+    assert b'ingress_connections_ended_total{fault="slow"} 1.0' in scraped[0]
 
 
 def test_what_was_counted_can_still_be_read_after_the_loop_has_ended() -> None:
