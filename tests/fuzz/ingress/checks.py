@@ -14,7 +14,14 @@ from dataclasses import dataclass
 
 import msgspec
 
-from schemas.records import CallStatus, DeadLetter, InboundMessage, PlatformEvent, ProviderStatus
+from schemas.records import (
+    CallStatus,
+    DeadLetter,
+    InboundMessage,
+    KeywordMatched,
+    PlatformEvent,
+    ProviderStatus,
+)
 from tests.fuzz.ingress.client import Ended, Outcome
 from tests.fuzz.ingress.genuine import EVENTS, INBOUND, STATUS, VOICE
 from tests.fuzz.ingress.oracle import Signed
@@ -68,6 +75,10 @@ def says(record: msgspec.Struct, signed: Signed) -> bool:
         case InboundMessage():
             same_body = record.body == signed.parameters.get("Body", "")
             return signed.path == INBOUND and _same_form(record, signed) and same_body
+        case KeywordMatched():
+            # What is a keyword, the tests of `ingress.answers` say.
+            named = record.message_sid in signed.parameters.values()
+            return signed.path == INBOUND and record.account_sid == signed.account and named
         case PlatformEvent():
             body = signed.body or b""
             return signed.path == EVENTS and record.account_sid == signed.account and _is_part(record, body)

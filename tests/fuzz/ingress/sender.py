@@ -34,7 +34,7 @@ Progress = Callable[[int, float], None]
 
 
 class Sender:
-    """For one run. Memory is the resident one of the ingress, in bytes: after the warm-up, and at its highest.
+    """For one run. Memory is what the ingress has resident, in bytes: after the warm-up, and at its highest.
 
     `memory_before` stays 0 in a run that is shorter than the warm-up.
     """

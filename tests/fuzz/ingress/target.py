@@ -54,7 +54,7 @@ class Target:
 def target(place: Place, name: str = "ingress") -> Iterator[Target]:
     """Raises servers.ServerFailedError when it does not start, or ends by itself."""
     options = ("--bootstrap", place.bootstrap, "--registry", place.registry)
-    with servers.running("tests.ingress.serve", *options, log=place.directory / f"{name}.log") as server:
+    with servers.running("tests.fuzz.ingress.serve", *options, log=place.directory / f"{name}.log") as server:
         wait_until(
             lambda: httpx2.get(f"{server.address}/readyz", timeout=READY_S).status_code == 200,
             READY_S,
