@@ -59,13 +59,18 @@ class Signed:
 
 def judge(raw: bytes) -> tuple[Signed, ...]:
     """Every reading of the bytes that was signed by an account with its own token; none for a forgery."""
-    return tuple(signed for start in _START.finditer(raw) for signed in _readings(raw, start))
+    found: list[Signed] = []
+    end: re.Match[bytes] | None = None
+    for start in _START.finditer(raw):
+        if end is None or end.start() < start.end() - 2:
+            end = _END_OF_HEAD.search(raw, start.end() - 2)
+        if end is None:
+            break
+        found += _readings(raw, start, end)
+    return tuple(found)
 
 
-def _readings(raw: bytes, start: re.Match[bytes]) -> Iterator[Signed]:
-    end = _END_OF_HEAD.search(raw, start.end() - 2)
-    if end is None:
-        return
+def _readings(raw: bytes, start: re.Match[bytes], end: re.Match[bytes]) -> Iterator[Signed]:
     headers = _headers(raw[start.end() : end.start()])
     signatures = headers.get(b"x-twilio-signature")
     if not signatures:
