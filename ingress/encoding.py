@@ -51,6 +51,7 @@ class Encoder:
         "_registry",
         "_remembered_in",
         "_thread",
+        "_tried",
         "_why_not",
     )
 
@@ -60,6 +61,7 @@ class Encoder:
         self._remembered_in = remembered_in
         self._registered = threading.Event()
         self._known = threading.Event()
+        self._tried = threading.Event()
         self._closing = threading.Event()
         self._why_not = "the schema registry was not asked yet"
         self._thread = threading.Thread(target=self._register, name="register-schemas", daemon=True)
@@ -70,6 +72,10 @@ class Encoder:
     def close(self) -> None:
         """Returns at once; a question to the registry that is under way ends by its own time-out."""
         self._closing.set()
+
+    def wait_for_answer(self, timeout_s: float) -> None:
+        """Return when the registry has answered once, or has not in time. Blocks: not for the event loop."""
+        self._tried.wait(timeout_s)
 
     @property
     def why_not(self) -> str | None:
@@ -109,8 +115,10 @@ class Encoder:
                 self._registered.set()
                 self._known.set()
                 log.info("registry.schemas_registered")
+                self._tried.set()
                 self._remember(KnownIds(self._registry, ids))
                 return
+            self._tried.set()
             self._closing.wait(pause_s)
             pause_s = min(pause_s * 2, LONGEST_PAUSE_S)
 
