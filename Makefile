@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.requirements.sha256
 
-.PHONY: help setup demo sandbox test chaos check kafka lock clean
+.PHONY: help setup demo sandbox test chaos fuzz-ingress check kafka lock clean
 
 help: ## the targets, one line each
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | sed -E 's/:.*## /\t/' | expand -t 16
@@ -31,6 +31,9 @@ test: setup ## the tests; those on a real Kafka are skipped, and say so, without
 
 chaos: setup ## the crash tests on a real Kafka: kill -9 and standstills against the simulator's ledger
 	$(BIN)/python -m pytest -m chaos
+
+fuzz-ingress: setup ## 100,000 requests nobody should send: no 5xx, no record that was not signed; two minutes
+	$(BIN)/python -m tests.fuzz.ingress
 
 check: setup ## ruff and strict mypy
 	$(BIN)/ruff check .

@@ -55,15 +55,16 @@ def fuzz(place: Place, seed: int, numbers: range, progress: Progress, *, stalls:
                     runner.run(sender.run(iter(numbers)))
                 seconds = time.monotonic() - began
         except servers.ServerFailedError as failed:
-            if sender is None:
+            if sender is None:  # it did not even start
                 raise
             bad_end.append(str(failed))
         for written in follower.rest():
             books.recorded(written)
     books.close()
+    log = under_test.log.read_bytes()
     of_process = (
         *wrong_with_memory(sender.memory_before, sender.memory_highest),
-        *wrong_with_log(under_test.log),
+        *wrong_with_log(log),
         *bad_end,
     )
     return Result(
@@ -72,7 +73,7 @@ def fuzz(place: Place, seed: int, numbers: range, progress: Progress, *, stalls:
         seconds,
         sender.memory_before,
         sender.memory_highest,
-        under_test.log.stat().st_size,
+        len(log),
         (*books.findings, *sender.findings, *(Finding(None, "", what) for what in of_process)),
     )
 

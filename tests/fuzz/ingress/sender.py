@@ -18,7 +18,7 @@ from tests.fuzz.ingress.books import Books
 from tests.fuzz.ingress.checks import ENOUGH, Finding
 from tests.fuzz.ingress.client import Answer, Lane
 from tests.fuzz.ingress.generator import make
-from tests.fuzz.ingress.target import Target
+from tests.fuzz.ingress.target import Target, reveals
 from tests.fuzz.ingress.topics import Follower
 from tests.fuzz.ingress.wire import Request, Sending
 
@@ -65,6 +65,9 @@ class Sender:
             outcome = await lane.exchange(_HEALTH)
         if outcome.answers != (Answer(200),):
             self.findings.append(Finding(None, "", f"the ingress does not answer any more: {outcome}"))
+        else:
+            metrics = await asyncio.to_thread(self._target.metrics)
+            self.findings += [Finding(None, "", what) for what in reveals(metrics, "the metrics")]
 
     async def _lane(self, numbers: Iterator[int]) -> None:
         with closing(Lane(self._target.address)) as lane:

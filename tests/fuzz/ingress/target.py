@@ -7,13 +7,14 @@ when the `with` block ends.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import httpx2
 import psutil
 
+from ingress.accepted import RECORDS
 from tests import servers
 from tests.fuzz.ingress.sdk import TOKENS
 from tests.waiting import wait_until
@@ -37,6 +38,20 @@ class Place:
     directory: Path
 
 
+@contextmanager
+def place_in(directory: Path, bootstrap: str | None = None, registry: str | None = None) -> Iterator[Place]:
+    """With an embedded broker and registry where none is given; they end with the `with` block."""
+    with ExitStack() as at_end:
+        if registry is None:
+            log = directory / "registry.log"
+            registry = at_end.enter_context(servers.running("sandbox.registry", log=log)).address
+        if bootstrap is None:
+            topics = [option for topic in RECORDS for option in ("--topic", topic)]
+            broker = servers.running("sandbox.broker", *topics, log=directory / "broker.log")
+            bootstrap = at_end.enter_context(broker).address
+        yield Place(bootstrap, registry, directory)
+
+
 class Target:
     """A running ingress at `address`, a URL; `log` is there also when it has ended."""
 
@@ -44,6 +59,10 @@ class Target:
         self.address = server.address
         self.log = server.log
         self._process = psutil.Process(server.pid)
+
+    def metrics(self) -> bytes:
+        """Raises httpx2.HTTPError when they are not told."""
+        return httpx2.get(f"{self.address}/metrics", timeout=READY_S).raise_for_status().content
 
     def memory(self) -> int:
         """Resident, in bytes. Raises psutil.NoSuchProcess when the process is gone."""
@@ -69,13 +88,17 @@ def wrong_with_memory(before: int, highest: int) -> Iterator[str]:
         yield f"the ingress grew by {(highest - before) >> 20} MB, more than {MOST_GROWTH >> 20}"
 
 
-def wrong_with_log(log: Path) -> Iterator[str]:
-    """No secret, no whole number and no content in the log, and no flood."""
-    content = log.read_bytes()
+def wrong_with_log(content: bytes) -> Iterator[str]:
+    """No flood, and nothing that may not be told."""
     if len(content) > LARGEST_LOG:
         yield f"the log has {len(content)} bytes: whoever sends rubbish fills the disk"
+    yield from reveals(content, "the log")
+
+
+def reveals(content: bytes, where: str) -> Iterator[str]:
+    """Secrets, phone numbers and what a webhook said, which belong neither in the log nor in the metrics."""
     if any(token.encode() in content for tokens in TOKENS.values() for token in tokens):
-        yield "an auth token stands in the log"
+        yield f"an auth token stands in {where}"
     for text in _CONTENT:
         if text in content:
-            yield f"content of webhooks ({text.decode()}…) stands in the log"
+            yield f"content of webhooks ({text.decode()}…) stands in {where}"
