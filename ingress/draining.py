@@ -10,6 +10,7 @@ Leaves to others: the journal's files, and when records go there (`ingress.keepi
 """
 
 import asyncio
+from collections import deque
 from typing import Protocol
 
 import structlog
@@ -21,8 +22,8 @@ from ingress.publisher import Delivery, Publishing
 
 log = structlog.get_logger("ingress.draining")
 
-# Entries on their way at once: enough for some ten thousand a second, little enough to take a millisecond of
-# the event loop.
+# Entries read and sent together: enough for some ten thousand a second, little enough to take a millisecond
+# of the event loop.
 BATCH = 500
 # After a batch of which nothing arrived, or while only the broker can be asked.
 PAUSE_S = 0.5
@@ -94,22 +95,19 @@ class Drain:
         except JournalError as trouble:
             log.error("journal.unreadable", detail=str(trouble))
             return False
-        due = [kept for kept in first_of_each_key(head) if kept.position not in self._refused]
+        due = _not_behind(self._refused, head)
         if not due:
             return self._keeper.to_journal is not None and await self._ask()
-        batch = _Batch(due)
-        for delivery in batch.deliveries:
-            self._publisher.publish(delivery)
-        await batch.all_reported
-        arrived, failed = batch.outcome()
-        if arrived:
-            self._journal.forget(arrived)
+        batch = _Batch(due, self._publisher)
+        await batch.over
+        if batch.arrived:
+            self._journal.forget(batch.arrived)
             self._keeper.broker_back()
         # A broker that is there has refused these, or did not write them for as long as librdkafka tries:
         # the next batches would wait as long again.
-        if failed and (arrived or await self._ask()):
-            self._set_aside(failed, batch.first_error)
-        return bool(arrived)
+        if batch.failed and (batch.arrived or await self._ask()):
+            self._set_aside(batch.failed, batch.why)
+        return bool(batch.arrived)
 
     async def _ask(self) -> bool:
         """Whether a broker is there, when no record can tell."""
@@ -128,40 +126,71 @@ class Drain:
         log.error("journal.refused", entries=len(self._refused), topic=failed[0].entry.topic, detail=why)
 
 
-def first_of_each_key(entries: list[Kept]) -> list[Kept]:
-    """In order; what follows under a key that is on its way has to wait for it."""
-    first: dict[tuple[str, str], Kept] = {}
+def _not_behind(refused: set[Position], entries: list[Kept]) -> list[Kept]:
+    """Those that are not refused themselves, nor behind a refused one of their key."""
+    held_up: set[tuple[str, str]] = set()
+    free: list[Kept] = []
     for kept in entries:
-        first.setdefault((kept.entry.topic, kept.entry.key), kept)
-    return list(first.values())
+        key = kept.entry.topic, kept.entry.key
+        if kept.position in refused:
+            held_up.add(key)
+        elif key not in held_up:
+            free.append(kept)
+    return free
+
+
+class _OnItsWay(Delivery):
+    """The first entry of a chain."""
+
+    __slots__ = ("chain",)
+
+    chain: deque[Kept]
 
 
 class _Batch:
-    """Entries on their way together; one wake-up for all of them."""
+    """Entries on their way: those of one key as a chain, each after the broker has the one before.
 
-    __slots__ = ("_missing", "all_reported", "deliveries", "entries")
+    `over` is done when each chain is, at its end or at the first entry that failed; cancelled, nothing more
+    is sent. Then `arrived` are those that the broker has, `failed` those at which a chain ended, `why` the
+    first reason.
+    """
 
-    def __init__(self, entries: list[Kept]) -> None:
-        self.entries = entries
-        self.deliveries = [
-            Delivery(kept.entry.topic, kept.entry.key, kept.entry.value, self._reported) for kept in entries
-        ]
-        self.all_reported: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._missing = len(entries)
+    __slots__ = ("_chains_left", "_publisher", "arrived", "failed", "over", "why")
 
-    def outcome(self) -> tuple[list[Kept], list[Kept]]:
-        """Those that the broker has, and those that failed."""
-        arrived: list[Kept] = []
-        failed: list[Kept] = []
-        for kept, sent in zip(self.entries, self.deliveries, strict=True):
-            (arrived if sent.error is None else failed).append(kept)
-        return arrived, failed
+    def __init__(self, entries: list[Kept], publisher: Publishing) -> None:
+        self._publisher = publisher
+        self.arrived: list[Kept] = []
+        self.failed: list[Kept] = []
+        self.why: str | None = None
+        self.over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        chains: dict[tuple[str, str], deque[Kept]] = {}
+        for kept in entries:
+            chains.setdefault((kept.entry.topic, kept.entry.key), deque()).append(kept)
+        self._chains_left = len(chains)
+        for chain in chains.values():
+            self._send_first(chain)
 
-    @property
-    def first_error(self) -> str | None:
-        return next((sent.error for sent in self.deliveries if sent.error is not None), None)
+    def _send_first(self, chain: deque[Kept]) -> None:
+        entry = chain[0].entry
+        delivery = _OnItsWay(entry.topic, entry.key, entry.value, self._reported)
+        delivery.chain = chain
+        self._publisher.publish(delivery)
 
-    def _reported(self, _: Delivery) -> None:
-        self._missing -= 1
-        if not self._missing and not self.all_reported.done():
-            self.all_reported.set_result(None)
+    def _reported(self, delivery: Delivery) -> None:
+        assert isinstance(delivery, _OnItsWay)
+        chain = delivery.chain
+        kept = chain.popleft()
+        if delivery.error is None:
+            self.arrived.append(kept)
+        else:
+            self.failed.append(kept)
+            self.why = self.why or delivery.error
+            chain.clear()
+        if self.over.done():
+            return
+        if chain:
+            self._send_first(chain)
+            return
+        self._chains_left -= 1
+        if not self._chains_left:
+            self.over.set_result(None)

@@ -71,6 +71,11 @@ class Scene:
     def readiness(self) -> int:
         return httpx2.get(f"{self.url}/readyz", timeout=20).status_code
 
+    def log_tail(self, lines: int = 40) -> str:
+        """The end of what the ingress logged in all its lives."""
+        log = self.journal.with_suffix(".log")
+        return "\n".join(log.read_text(errors="replace").splitlines()[-lines:]) if log.exists() else ""
+
     def settle(self, callers: Callers) -> None:
         """Return when the journal drained, by itself and under load, and the broker acknowledges again."""
         names = ("ingress_journal_entries", "ingress_broker_away", "ingress_journal_trouble")
@@ -99,6 +104,9 @@ def scene(
         played.start_ingress()
         wait_until(lambda: played.readiness() == 200, 30, "the schemas to be registered")
         yield played
+    except BaseException:
+        print(f"the ingress's log ends:\n{played.log_tail()}")
+        raise
     finally:
         played.close()
 
