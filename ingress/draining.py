@@ -22,9 +22,10 @@ from ingress.publisher import Delivery, Publishing
 
 log = structlog.get_logger("ingress.draining")
 
-# Entries read and sent together: enough for some ten thousand a second, little enough to take a millisecond
-# of the event loop.
-BATCH = 500
+# Entries read and sent together: enough to gain on the traffic when a broker under load takes a second.
+BATCH = 2000
+# Keys begun at a stretch: a millisecond or two of the event loop.
+STRETCH = 250
 # After a batch of which nothing arrived, or while only the broker can be asked.
 PAUSE_S = 0.5
 ASK_TIMEOUT_S = 2.0
@@ -99,14 +100,14 @@ class Drain:
         if not due:
             return self._keeper.to_journal is not None and await self._ask()
         batch = _Batch(due, self._publisher)
-        await batch.over
+        await batch.sent()
         if batch.arrived:
             self._journal.forget(batch.arrived)
             self._keeper.broker_back()
         # A broker that is there has refused these, or did not write them for as long as librdkafka tries:
         # the next batches would wait as long again.
         if batch.failed and (batch.arrived or await self._ask()):
-            self._set_aside(batch.failed, batch.why)
+            self._set_aside(batch.failed)
         return bool(batch.arrived)
 
     async def _ask(self) -> bool:
@@ -119,24 +120,25 @@ class Drain:
         self._keeper.broker_back()
         return True
 
-    def _set_aside(self, failed: list[Kept], why: str | None) -> None:
+    def _set_aside(self, failed: list[tuple[Kept, str]]) -> None:
         if not self._refused:
             self._refused_again_at = asyncio.get_running_loop().time() + self._refused_again_s
-        self._refused.update(kept.position for kept in failed)
-        log.error("journal.refused", entries=len(self._refused), topic=failed[0].entry.topic, detail=why)
+        self._refused.update(kept.position for kept, _ in failed)
+        first, why = failed[0]
+        log.error("journal.refused", entries=len(self._refused), topic=first.entry.topic, detail=why)
 
 
 def _not_behind(refused: set[Position], entries: list[Kept]) -> list[Kept]:
     """Those that are not refused themselves, nor behind a refused one of their key."""
     held_up: set[tuple[str, str]] = set()
-    free: list[Kept] = []
     for kept in entries:
-        key = kept.entry.topic, kept.entry.key
         if kept.position in refused:
-            held_up.add(key)
-        elif key not in held_up:
-            free.append(kept)
-    return free
+            held_up.add(_key_of(kept))
+    return [kept for kept in entries if _key_of(kept) not in held_up]
+
+
+def _key_of(kept: Kept) -> tuple[str, str]:
+    return kept.entry.topic, kept.entry.key
 
 
 class _OnItsWay(Delivery):
@@ -150,25 +152,32 @@ class _OnItsWay(Delivery):
 class _Batch:
     """Entries on their way: those of one key as a chain, each after the broker has the one before.
 
-    `over` is done when each chain is, at its end or at the first entry that failed; cancelled, nothing more
-    is sent. Then `arrived` are those that the broker has, `failed` those at which a chain ended, `why` the
-    first reason.
+    After `sent`: `arrived` are those that the broker has, `failed` those at which a chain ended, and why.
     """
 
-    __slots__ = ("_chains_left", "_publisher", "arrived", "failed", "over", "why")
+    __slots__ = ("_chains", "_chains_left", "_over", "_publisher", "arrived", "failed")
 
     def __init__(self, entries: list[Kept], publisher: Publishing) -> None:
         self._publisher = publisher
         self.arrived: list[Kept] = []
-        self.failed: list[Kept] = []
-        self.why: str | None = None
-        self.over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.failed: list[tuple[Kept, str]] = []
+        self._over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         chains: dict[tuple[str, str], deque[Kept]] = {}
         for kept in entries:
-            chains.setdefault((kept.entry.topic, kept.entry.key), deque()).append(kept)
-        self._chains_left = len(chains)
-        for chain in chains.values():
-            self._send_first(chain)
+            chains.setdefault(_key_of(kept), deque()).append(kept)
+        self._chains = list(chains.values())
+        self._chains_left = len(self._chains)
+
+    async def sent(self) -> None:
+        """Return when each chain is at its end or at one that failed. Cancelled, it sends no more."""
+        try:
+            for number, chain in enumerate(self._chains, 1):
+                self._send_first(chain)
+                if number % STRETCH == 0:
+                    await asyncio.sleep(0)
+            await self._over
+        finally:
+            self._over.cancel()
 
     def _send_first(self, chain: deque[Kept]) -> None:
         entry = chain[0].entry
@@ -183,14 +192,11 @@ class _Batch:
         if delivery.error is None:
             self.arrived.append(kept)
         else:
-            self.failed.append(kept)
-            self.why = self.why or delivery.error
+            self.failed.append((kept, delivery.error))
             chain.clear()
-        if self.over.done():
-            return
-        if chain:
+        if chain and not self._over.done():
             self._send_first(chain)
             return
         self._chains_left -= 1
-        if not self._chains_left:
-            self.over.set_result(None)
+        if not self._chains_left and not self._over.done():
+            self._over.set_result(None)
