@@ -36,6 +36,7 @@ from schemas.codec import Codec
 log = structlog.get_logger("ingress")
 
 REGISTRY_TIMEOUT_S = 5.0
+SCHEMAS_WAIT_S = 2.0
 ACCOUNTS_REFRESH_S = 1.0
 MEGABYTE = 2**20
 
@@ -81,6 +82,8 @@ class App:
             )
             encoder.start()
             at_end.callback(encoder.close)
+            # Who connects from now on waits a moment longer, instead of being put off.
+            await asyncio.to_thread(encoder.wait_for_answer, SCHEMAS_WAIT_S)
 
             def outage(why: str) -> None:
                 keeper.broker_away(why)

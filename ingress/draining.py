@@ -3,11 +3,14 @@
 Guarantees: at most one record of a key is on its way at a time, so that of one key the first copies arrive in
 the order they were kept; an entry is forgotten only after all in-sync replicas have it, so that a crash
 writes some again and loses none; a broker that is away is asked again and again, and nothing else stops. An
-entry that a broker refuses stays, with those of its key behind it, and holds up no other.
+entry that a broker refuses stays, with those of its key behind it, and is set aside for a while; it holds up
+no other, unless such entries fill all that one look into the journal shows (`BATCH` behind refused ones of
+their key, or 4 MiB).
 Leaves to others: the journal's files, and when records go there (`ingress.keeping`).
 """
 
 import asyncio
+from collections import deque
 from typing import Protocol
 
 import structlog
@@ -19,9 +22,10 @@ from ingress.publisher import Delivery, Publishing
 
 log = structlog.get_logger("ingress.draining")
 
-# Entries on their way at once: enough for some ten thousand a second, little enough to take a millisecond of
-# the event loop.
-BATCH = 500
+# Entries read and sent together: enough to gain on the traffic when a broker under load takes a second.
+BATCH = 2000
+# Keys begun at a stretch: a millisecond or two of the event loop.
+STRETCH = 250
 # After a batch of which nothing arrived, or while only the broker can be asked.
 PAUSE_S = 0.5
 ASK_TIMEOUT_S = 2.0
@@ -92,22 +96,19 @@ class Drain:
         except JournalError as trouble:
             log.error("journal.unreadable", detail=str(trouble))
             return False
-        due = [kept for kept in first_of_each_key(head) if kept.position not in self._refused]
+        due = _not_behind(self._refused, head)
         if not due:
             return self._keeper.to_journal is not None and await self._ask()
-        batch = _Batch(due)
-        for delivery in batch.deliveries:
-            self._publisher.publish(delivery)
-        await batch.all_reported
-        arrived = [
-            kept for kept, sent in zip(batch.entries, batch.deliveries, strict=True) if sent.error is None
-        ]
-        if arrived:
-            self._journal.forget(arrived)
+        batch = _Batch(due, self._publisher)
+        await batch.sent()
+        if batch.arrived:
+            self._journal.forget(batch.arrived)
             self._keeper.broker_back()
-        elif await self._ask():
-            self._set_aside(batch)
-        return bool(arrived)
+        # A broker that is there has refused these, or did not write them for as long as librdkafka tries:
+        # the next batches would wait as long again.
+        if batch.failed and (batch.arrived or await self._ask()):
+            self._set_aside(batch.failed)
+        return bool(batch.arrived)
 
     async def _ask(self) -> bool:
         """Whether a broker is there, when no record can tell."""
@@ -119,36 +120,83 @@ class Drain:
         self._keeper.broker_back()
         return True
 
-    def _set_aside(self, batch: "_Batch") -> None:
+    def _set_aside(self, failed: list[tuple[Kept, str]]) -> None:
         if not self._refused:
             self._refused_again_at = asyncio.get_running_loop().time() + self._refused_again_s
-        self._refused.update(kept.position for kept in batch.entries)
-        first = batch.deliveries[0]
-        log.error("journal.refused", entries=len(self._refused), topic=first.topic, detail=first.error)
+        self._refused.update(kept.position for kept, _ in failed)
+        first, why = failed[0]
+        log.error("journal.refused", entries=len(self._refused), topic=first.entry.topic, detail=why)
 
 
-def first_of_each_key(entries: list[Kept]) -> list[Kept]:
-    """In order; what follows under a key that is on its way has to wait for it."""
-    first: dict[tuple[str, str], Kept] = {}
+def _not_behind(refused: set[Position], entries: list[Kept]) -> list[Kept]:
+    """Those that are not refused themselves, nor behind a refused one of their key."""
+    held_up: set[tuple[str, str]] = set()
     for kept in entries:
-        first.setdefault((kept.entry.topic, kept.entry.key), kept)
-    return list(first.values())
+        if kept.position in refused:
+            held_up.add(_key_of(kept))
+    return [kept for kept in entries if _key_of(kept) not in held_up]
+
+
+def _key_of(kept: Kept) -> tuple[str, str]:
+    return kept.entry.topic, kept.entry.key
+
+
+class _OnItsWay(Delivery):
+    """The first entry of a chain."""
+
+    __slots__ = ("chain",)
+
+    chain: deque[Kept]
 
 
 class _Batch:
-    """Entries on their way together; one wake-up for all of them."""
+    """Entries on their way: those of one key as a chain, each after the broker has the one before.
 
-    __slots__ = ("_missing", "all_reported", "deliveries", "entries")
+    After `sent`: `arrived` are those that the broker has, `failed` those at which a chain ended, and why.
+    """
 
-    def __init__(self, entries: list[Kept]) -> None:
-        self.entries = entries
-        self.deliveries = [
-            Delivery(kept.entry.topic, kept.entry.key, kept.entry.value, self._reported) for kept in entries
-        ]
-        self.all_reported: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._missing = len(entries)
+    __slots__ = ("_chains", "_chains_left", "_over", "_publisher", "arrived", "failed")
 
-    def _reported(self, _: Delivery) -> None:
-        self._missing -= 1
-        if not self._missing and not self.all_reported.done():
-            self.all_reported.set_result(None)
+    def __init__(self, entries: list[Kept], publisher: Publishing) -> None:
+        self._publisher = publisher
+        self.arrived: list[Kept] = []
+        self.failed: list[tuple[Kept, str]] = []
+        self._over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        chains: dict[tuple[str, str], deque[Kept]] = {}
+        for kept in entries:
+            chains.setdefault(_key_of(kept), deque()).append(kept)
+        self._chains = list(chains.values())
+        self._chains_left = len(self._chains)
+
+    async def sent(self) -> None:
+        """Return when each chain is at its end or at one that failed. Cancelled, it sends no more."""
+        try:
+            for number, chain in enumerate(self._chains, 1):
+                self._send_first(chain)
+                if number % STRETCH == 0:
+                    await asyncio.sleep(0)
+            await self._over
+        finally:
+            self._over.cancel()
+
+    def _send_first(self, chain: deque[Kept]) -> None:
+        entry = chain[0].entry
+        delivery = _OnItsWay(entry.topic, entry.key, entry.value, self._reported)
+        delivery.chain = chain
+        self._publisher.publish(delivery)
+
+    def _reported(self, delivery: Delivery) -> None:
+        assert isinstance(delivery, _OnItsWay)
+        chain = delivery.chain
+        kept = chain.popleft()
+        if delivery.error is None:
+            self.arrived.append(kept)
+        else:
+            self.failed.append((kept, delivery.error))
+            chain.clear()
+        if chain and not self._over.done():
+            self._send_first(chain)
+            return
+        self._chains_left -= 1
+        if not self._chains_left and not self._over.done():
+            self._over.set_result(None)

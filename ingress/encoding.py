@@ -2,13 +2,15 @@
 
 Guarantees: `encode` asks nobody and takes microseconds; the registry is asked in a thread of its own, again
 and again until it knows all schemas; ids it once gave are remembered on the disk, so that an ingress that
-starts while the registry is away takes webhooks all the same.
+starts while the registry is away takes webhooks all the same. A registry that is there and refuses a schema
+is not outvoted by what it said before: nothing is encoded.
 Leaves to others: what is written, and how the broker is reached.
 """
 
 import hashlib
 import os
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
@@ -49,6 +51,7 @@ class Encoder:
         "_registry",
         "_remembered_in",
         "_thread",
+        "_tried",
         "_why_not",
     )
 
@@ -58,6 +61,7 @@ class Encoder:
         self._remembered_in = remembered_in
         self._registered = threading.Event()
         self._known = threading.Event()
+        self._tried = threading.Event()
         self._closing = threading.Event()
         self._why_not = "the schema registry was not asked yet"
         self._thread = threading.Thread(target=self._register, name="register-schemas", daemon=True)
@@ -68,6 +72,10 @@ class Encoder:
     def close(self) -> None:
         """Returns at once; a question to the registry that is under way ends by its own time-out."""
         self._closing.set()
+
+    def wait_for_answer(self, timeout_s: float) -> None:
+        """Return when the registry has answered once, or has not in time. Blocks: not for the event loop."""
+        self._tried.wait(timeout_s)
 
     @property
     def why_not(self) -> str | None:
@@ -96,22 +104,40 @@ class Encoder:
         pause_s = FIRST_PAUSE_S
         while not self._closing.is_set():
             try:
-                ids = {_name(topic): self._codec.register(topic, record) for topic, record in RECORDS.items()}
-            except (RegistryUnavailable, SchemaRegistryError) as error:
-                why = f"{type(error).__name__}: {error}"
-                if why != self._why_not:
-                    log.warning("registry.refused_or_away", detail=why)
-                self._why_not = why
-                if isinstance(error, RegistryUnavailable) and not self._known.is_set():
+                ids = {_name(topic): self._ask(topic) for topic in RECORDS}
+            except RegistryUnavailable as away:
+                self._tell(log.warning, "registry.away", away)
+                if not self._known.is_set():
                     self._recall()  # not before it was asked: one that was set up anew has other ids
+            except SchemaRegistryError as refused:
+                self._tell(log.error, "registry.refused", refused)
             else:
                 self._registered.set()
                 self._known.set()
                 log.info("registry.schemas_registered")
+                self._tried.set()
                 self._remember(KnownIds(self._registry, ids))
                 return
+            self._tried.set()
             self._closing.wait(pause_s)
             pause_s = min(pause_s * 2, LONGEST_PAUSE_S)
+
+    def _ask(self, topic: Topic) -> int:
+        try:
+            return self._codec.register(topic, RECORDS[topic])
+        except (RegistryUnavailable, SchemaRegistryError):
+            raise
+        except Exception as nonsense:  # the client raises whatever such an answer leads it into
+            raise RegistryUnavailable(
+                f"what answers at SCHEMA_REGISTRY_URL is no schema registry: {nonsense!r:.300}"
+            ) from nonsense
+
+    def _tell(self, tell: Callable[..., None], what: str, error: Exception) -> None:
+        """One line in the log for one reason, however often it comes again."""
+        why = f"{type(error).__name__}: {error}"
+        if why != self._why_not:
+            tell(what, detail=why)
+        self._why_not = why
 
     def _recall(self) -> None:
         try:

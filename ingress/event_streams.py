@@ -22,6 +22,9 @@ from schemas.topics import Topic
 
 LARGEST_BATCH = 1024 * 1024
 MOST_EVENTS = 1000
+LARGEST_EVENT = 900 * 1024
+"""Bytes. Its record has less than a KB more, and librdkafka hands a broker no record above 1,000,000 bytes
+(message.max.bytes): acknowledged, a larger one would stay in the journal for ever."""
 DEEPEST = 32
 """Arrays and objects within each other in one event; the deepest of Twilio's own schemas have about five."""
 
@@ -58,7 +61,7 @@ def event_batch(body: bytes, account_sid: str, received_at: int) -> Accepted | R
 
     `account_sid` is the account that signed the batch; `received_at` is in milliseconds since the epoch.
     An event is keyed by the message or call its data names, else by the account. Refused as a whole is only
-    what is no JSON array, or larger than the bounds above.
+    what is no JSON array, or is larger or has something larger than the bounds above.
     """
     if len(body) > LARGEST_BATCH:
         return Refusal(Reason.TOO_LARGE, f"the batch is larger than {LARGEST_BATCH} bytes")
@@ -71,6 +74,8 @@ def event_batch(body: bytes, account_sid: str, received_at: int) -> Accepted | R
         )
     if len(elements) > MOST_EVENTS:
         return Refusal(Reason.TOO_LARGE, f"the batch has more than {MOST_EVENTS} events; set a smaller one")
+    if len(body) > LARGEST_EVENT and any(len(bytes(element)) > LARGEST_EVENT for element in elements):
+        return Refusal(Reason.TOO_LARGE, f"an event of the batch is larger than {LARGEST_EVENT} bytes")
     records = tuple(_record(bytes(element), account_sid, received_at) for element in elements)
     malformed = any(written.topic is Topic.DEAD_LETTERS for written in records)
     return Accepted(records, oddities=(Oddity.MALFORMED_EVENT,) if malformed else ())

@@ -84,10 +84,10 @@ class Publisher:
         "_config",
         "_crowded",
         "_ending",
+        "_errors_told",
         "_fatal",
         "_held",
         "_in_flight",
-        "_last_error",
         "_loop",
         "_make",
         "_on_outage",
@@ -118,7 +118,7 @@ class Publisher:
         self._in_flight = 0
         self._held: list[Delivery] = []
         self._reports: deque[Delivery] = deque()  # appended to by whoever polls, emptied by the loop
-        self._last_error: str | None = None
+        self._errors_told: set[str] = set()  # since the last record that arrived
         self._producer = self._new_producer()
         self._thread = threading.Thread(target=self._poll, name="kafka-poll", daemon=True)
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -184,7 +184,8 @@ class Publisher:
         self._settle()
 
     def _new_producer(self) -> Producer:
-        return self._make({**self._config, "error_cb": self._on_error})
+        # Its own lines on stderr, a dozen a second while a broker is away, say the same without a form.
+        return self._make({**self._config, "error_cb": self._on_error, "log_level": 0})
 
     def _refuse(self, loop: asyncio.AbstractEventLoop, delivery: Delivery, why: str) -> None:
         delivery.error = why
@@ -236,8 +237,8 @@ class Publisher:
         while reports:
             delivery = reports.popleft()
             self._in_flight -= 1
-            if delivery.error is None:
-                self._last_error = None
+            if delivery.error is None and self._errors_told:
+                self._errors_told.clear()
             delivery.on_report(delivery)
 
     def _on_error(self, error: KafkaError) -> None:
@@ -245,6 +246,6 @@ class Publisher:
             self._fatal.set()
         if error.code() == KafkaError._ALL_BROKERS_DOWN and self._loop is not None:
             self._loop.call_soon_threadsafe(self._on_outage, error.str())
-        if error.name() != self._last_error:  # one line an outage, not one per try to connect
-            self._last_error = error.name()
+        if error.name() not in self._errors_told:  # one line an outage, not one per try to connect
+            self._errors_told.add(error.name())
             log.warning("kafka.error", error=error.name(), detail=error.str(), fatal=error.fatal())

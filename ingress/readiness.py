@@ -7,17 +7,35 @@ an ingress taken out for its broker would lose what it could have kept.
 
 import asyncio
 import time
+from typing import Protocol
 
 import msgspec
 
-from ingress.encoding import Encoder
 from ingress.errors import BrokerAway
 from ingress.journal import Journal
-from ingress.publisher import Publisher
 from ingress.watching import oldest_age_s
 
 CHECK_TIMEOUT_S = 2.0
 VALID_S = 1.0
+
+
+class Broker(Protocol):
+    """Who can be asked whether a broker is there: `ingress.publisher.Publisher`."""
+
+    def ask_broker(self, timeout_s: float) -> None:
+        """Return when a broker answers; raises BrokerAway. Blocks."""
+
+
+class Schemas(Protocol):
+    """Who knows whether records can be encoded: `ingress.encoding.Encoder`."""
+
+    @property
+    def why_not(self) -> str | None:
+        """Why nothing can be encoded now; None when it can."""
+
+    @property
+    def registry_trouble(self) -> str | None:
+        """What the registry last answered instead of an id; None once it confirmed all schemas."""
 
 
 class JournalState(msgspec.Struct, frozen=True, kw_only=True):
@@ -41,19 +59,23 @@ class Readiness(msgspec.Struct, frozen=True, kw_only=True):
 class ReadinessCheck:
     """Asks through the publisher's own connection: another client's could work where that one does not."""
 
-    __slots__ = ("_checked_at", "_encoder", "_journal", "_last", "_one_at_a_time", "_publisher")
+    __slots__ = ("_checked_at", "_encoder", "_journal", "_last", "_one_at_a_time", "_publisher", "_valid_s")
 
-    def __init__(self, publisher: Publisher, encoder: Encoder, journal: Journal) -> None:
+    def __init__(
+        self, publisher: Broker, encoder: Schemas, journal: Journal, *, valid_s: float = VALID_S
+    ) -> None:
+        """An answer is given again for `valid_s` seconds."""
         self._publisher = publisher
         self._encoder = encoder
         self._journal = journal
+        self._valid_s = valid_s
         self._one_at_a_time = asyncio.Lock()
         self._last: Readiness | None = None
         self._checked_at = 0.0
 
     async def check(self) -> Readiness:
         async with self._one_at_a_time:
-            if self._last is None or time.monotonic() - self._checked_at > VALID_S:
+            if self._last is None or time.monotonic() - self._checked_at > self._valid_s:
                 self._last = self._found(await asyncio.to_thread(self._broker))
                 self._checked_at = time.monotonic()
             return self._last

@@ -28,6 +28,7 @@ from ingress.errors import ConfigError, IngressError
 from ingress.exposing import Exposition, exposed
 from ingress.guarding import Fault, Guard, Limits
 from ingress.journal import JournalUnusable
+from ingress.listening import BACKLOG, listening
 from ingress.metrics import Metrics
 from ingress.protocol import guarded
 
@@ -36,7 +37,6 @@ log = structlog.get_logger("ingress")
 # Requests and idle connections beyond this are answered 503 by uvicorn: memory stays bounded in an outage,
 # when each webhook waits for its deadline. Below the producer's queue of 100,000 records.
 MOST_CONNECTIONS = 20_000
-BACKLOG = 2048
 # Twilio and load balancers reuse connections; theirs should end first, or a request meets a closed one.
 KEEP_ALIVE_S = 75
 # More than the deadline of a request: time to write its answer.
@@ -108,24 +108,6 @@ def serve_app(
 
     with listening(host, port, "the address") as listener:
         _serve(app, guarded(Guard(Limits(), uncounted), {}), listener, on_ready, grace_s)
-
-
-def listening(host: str, port: int, setting: str) -> socket.socket:
-    """A socket that accepts already: who connects before the start is complete waits instead of failing.
-
-    Raises ConfigError, naming the `setting`.
-    """
-    try:
-        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        return socket.create_server(address, family=family, backlog=BACKLOG)
-    except (OSError, UnicodeError) as wrong:  # UnicodeError: what can be no host's name
-        raise ConfigError(
-            f"{host}:{port} cannot be listened on ({_why(wrong)}); end what uses it, or change {setting}."
-        ) from wrong
-
-
-def _why(wrong: OSError | UnicodeError) -> str:
-    return (wrong.strerror if isinstance(wrong, OSError) else None) or str(wrong)
 
 
 def server_config(app: ASGIApp, protocol: type[HttpToolsProtocol], grace_s: int) -> uvicorn.Config:

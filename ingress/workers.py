@@ -4,36 +4,33 @@ Guarantees: the parent alone binds the address, so that a worker's death refuses
 the journal `worker-n` and the metrics on METRICS_PORT + n; `on_ready` is called when all of them answer; one
 that dies is started again, soon the first time and less and less often; SIGTERM or SIGINT to the parent ends
 all gracefully, and so does the parent's own death, however it came: each worker reads the end of a pipe.
-Leaves to others: what a worker does (`ingress.server`), and restarting the parent.
+Leaves to others: the life of a worker (`ingress.worker`), and restarting the parent.
 
-The order of a key's records holds within a worker: two webhooks of one notification that arrive on two
-connections at the same time may be written in either order, as they may with one worker. What a worker that
-is no more (fewer are set than before) left in its journal, worker 0 drains (`ingress.app`).
+The order of a key's records holds within a worker. Across workers an outage can break it: what one has in
+its journal may be written behind what another took later and gave to a broker that is back. Whoever folds
+statuses does so whatever their order. What a worker that is no more (fewer are set than before) left in its
+journal, worker 0 drains (`ingress.app`).
 
 uvicorn's own `Multiprocess` knows no number of a worker and no pause between restarts, and its workers
 outlive a parent that was killed: they hold both ends of the pipe that would tell them.
 """
 
-import contextlib
-import os
 import signal
 import socket
-import sys
-import threading
 import time
-from collections.abc import Callable, MutableMapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from multiprocessing import get_context, resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from types import FrameType
-from typing import Any
 
 import structlog
 
 from ingress.config import IngressConfig
 from ingress.errors import IngressError
-from ingress.server import PartsEnded, grace_s, serve_worker
+from ingress.server import grace_s
+from ingress.worker import Ready, Refused, work
 
 log = structlog.get_logger("ingress.workers")
 
@@ -43,24 +40,12 @@ LONGEST_PAUSE_S = 30.0
 STEADY_S = 60.0
 # Beyond the grace of requests: for the producer's last records and the journal's last fsync.
 END_S = 15.0
-# Of a worker that may not start like this; as of the command itself.
-REFUSED = 2
 
 _spawn = get_context("spawn")  # a fork would copy the threads' locks of whatever the parent had begun
 
 
 class CannotStart(IngressError):
     """A worker refused its settings before all were up; the message is the worker's."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Ready:
-    address: str
-
-
-@dataclass(frozen=True, slots=True)
-class _Refused:
-    why: str
 
 
 def pause_s(deaths: int) -> float:
@@ -159,7 +144,7 @@ class _Supervisor:
     def _spawn_process(self, worker: _Worker) -> None:
         heard, reports = _spawn.Pipe(duplex=False)
         process = _spawn.Process(
-            target=_work,
+            target=work,
             args=(self._config, worker.number, self._listener, reports, self._alive, self._prepare),
             name=f"ingress-{worker.number}",
         )
@@ -177,7 +162,7 @@ class _Supervisor:
         worker.process, worker.reports = process, heard
 
     def _hear(self, worker: _Worker) -> None:
-        refused: _Refused | None = None
+        refused: Refused | None = None
         if worker.reports is not None and worker.reports.poll():
             try:
                 report = worker.reports.recv()
@@ -185,9 +170,9 @@ class _Supervisor:
                 worker.reports.close()
                 worker.reports = None
             else:
-                if isinstance(report, _Ready):
+                if isinstance(report, Ready):
                     self._is_ready(worker, report.address)
-                elif isinstance(report, _Refused):
+                elif isinstance(report, Refused):
                     refused = report
         if refused is not None and self._on_ready is not None:
             raise CannotStart(refused.why)
@@ -241,45 +226,3 @@ class _Supervisor:
             elif process.exitcode:
                 log.warning("worker.ended", worker=worker.number, exit_code=process.exitcode)
             self._forget(worker, process)
-
-
-def _work(
-    config: IngressConfig,
-    number: int,
-    listener: socket.socket,
-    reports: "Connection[object, object]",
-    alive: "Connection[object, object]",
-    prepare: Callable[[], None] | None,
-) -> None:
-    """The life of one worker, in its process."""
-    if prepare is not None:
-        prepare()
-    _name_in_logs(number)
-    threading.Thread(target=_end_with_parent, args=(alive,), name="end-with-parent", daemon=True).start()
-
-    def report(what: _Ready | _Refused) -> None:
-        with contextlib.suppress(BrokenPipeError):  # the parent is gone, and so is this worker in a moment
-            reports.send(what)
-
-    try:
-        serve_worker(config, number, listener, lambda address: report(_Ready(address)))
-    except PartsEnded:
-        sys.exit(1)
-    except IngressError as wrong:
-        report(_Refused(str(wrong)))
-        sys.exit(REFUSED)
-
-
-def _name_in_logs(number: int) -> None:
-    """In every line, also of threads, which a context variable would not reach."""
-
-    def named(logger: object, method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-        event.setdefault("worker", number)
-        return event
-
-    structlog.configure(processors=[named, *structlog.get_config()["processors"]])
-
-
-def _end_with_parent(alive: "Connection[object, object]") -> None:
-    wait([alive])  # nothing is ever sent, so what comes is the end
-    os.kill(os.getpid(), signal.SIGTERM)

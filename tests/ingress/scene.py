@@ -30,7 +30,8 @@ from tests.waiting import wait_until
 
 SERVE = "tests.ingress.serve"
 RATE = 500
-SETTLE_S = 60
+# What drains in seconds takes a minute while others use the machine.
+SETTLE_S = 100
 
 
 @dataclass(slots=True)
@@ -71,6 +72,11 @@ class Scene:
     def readiness(self) -> int:
         return httpx2.get(f"{self.url}/readyz", timeout=20).status_code
 
+    def log_tail(self, lines: int = 40) -> str:
+        """The end of what the ingress logged in all its lives."""
+        log = self.journal.with_suffix(".log")
+        return "\n".join(log.read_text(errors="replace").splitlines()[-lines:]) if log.exists() else ""
+
     def settle(self, callers: Callers) -> None:
         """Return when the journal drained, by itself and under load, and the broker acknowledges again."""
         names = ("ingress_journal_entries", "ingress_broker_away", "ingress_journal_trouble")
@@ -91,14 +97,17 @@ class Scene:
 def scene(
     broker: KafkaHandle, registry: str, directory: Path, *more: str, module: str = SERVE
 ) -> Iterator[Scene]:
-    """A started ingress with its journal in `directory`, which is made; `more` are options of its module."""
+    """A started ingress with its journal in `directory`; `more` are options of its module."""
     make_topics(broker)
-    directory.mkdir()
+    directory.mkdir(exist_ok=True)
     played = Scene(broker, registry, directory, module, more)
     try:
         played.start_ingress()
         wait_until(lambda: played.readiness() == 200, 30, "the schemas to be registered")
         yield played
+    except BaseException:
+        print(f"the ingress's log ends:\n{played.log_tail()}")
+        raise
     finally:
         played.close()
 

@@ -1,7 +1,10 @@
-"""An ingress whose journal has a disk of its own, too small for an outage: a tmpfs that ends with it.
+"""A disk too small for an outage, for the journal of one ingress: a tmpfs in a mount namespace of its own.
 
-`python -m tests.ingress.small_disk --disk-kb N --journal DIR …`: becomes `tests.ingress.serve` with the other
-options, in a mount namespace of its own, so that nobody else sees the disk.
+Guarantees: nobody else sees the disk; what is on it survives a kill -9 of the ingress, and it is gone with
+the `with` block, also when this process is killed. Needs no privileges where user namespaces are allowed.
+
+`python -m tests.ingress.small_disk --disk-of PID …` becomes `tests.ingress.serve`, with the other options, in
+the namespace of that process.
 """
 
 from __future__ import annotations
@@ -10,6 +13,8 @@ import argparse
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 ALONE = ("unshare", "--user", "--map-root-user", "--mount")
@@ -24,14 +29,24 @@ def why_not(directory: Path) -> str | None:
     return None if tried.returncode == 0 else tried.stderr.strip()
 
 
+@contextmanager
+def small_disk(directory: Path, kilobytes: int) -> Iterator[int]:
+    """Make the directory. The disk is over it in the namespace of the process whose id this yields."""
+    directory.mkdir()
+    holder = [*ALONE, "sh", "-c", MOUNT, f"{kilobytes}k", str(directory), "sh", "-c", "echo; exec cat"]
+    with subprocess.Popen(holder, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"\n", f"no disk could be mounted over {directory}"
+        yield process.pid  # ends with its stdin
+
+
 def main() -> None:
     parser = argparse.ArgumentParser()
-    parser.add_argument("--disk-kb", type=int, required=True)
-    parser.add_argument("--journal", type=Path, required=True)
+    parser.add_argument("--disk-of", required=True)
     options, rest = parser.parse_known_args()
-    serve = [sys.executable, "-m", "tests.ingress.serve", "--journal", str(options.journal), *rest]
-    alone = [*ALONE, "sh", "-c", MOUNT, f"{options.disk_kb}k", str(options.journal)]
-    os.execvp(ALONE[0], [*alone, *serve])  # noqa: S606 # becomes it, so that a kill meets the ingress
+    inside = ("nsenter", "--user", "--preserve-credentials", "--mount", "--wd", "--target", options.disk_of)
+    serve = [sys.executable, "-m", "tests.ingress.serve", *rest]
+    os.execvp(inside[0], [*inside, *serve])  # noqa: S606 # becomes it, so that a kill meets the ingress
 
 
 if __name__ == "__main__":

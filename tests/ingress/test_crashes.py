@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import random
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
 
@@ -64,10 +66,8 @@ def pause_for(played: Scene, callers: Callers, seconds: float) -> None:
 @pytest.mark.parametrize(
     "seconds",
     [
-        pytest.param(6, marks=on_kafka),
+        pytest.param(5, marks=on_kafka),
         pytest.param(20, marks=[*on_kafka, pytest.mark.chaos]),
-        # Longer than librdkafka goes on with one record.
-        pytest.param(40, marks=[*on_kafka, pytest.mark.chaos]),
     ],
 )
 def test_a_broker_that_stands_still_loses_nothing_and_holds_nobody_up(
@@ -84,27 +84,26 @@ def test_a_broker_that_stands_still_loses_nothing_and_holds_nobody_up(
 @pytest.mark.broker
 @pytest.mark.chaos
 @pytest.mark.timeout(240)
-@pytest.mark.parametrize("seconds", [0, 10])
 def test_a_broker_that_is_killed_and_comes_back_loses_nothing(
-    real_kafka: KafkaHandle, registry: str, tmp_path: Path, seed: int, seconds: float
+    real_kafka: KafkaHandle, registry: str, tmp_path: Path, seed: int
 ) -> None:
     with scene(real_kafka, registry, tmp_path / "journal") as played:
         with Callers(played.port, rate=RATE, seed=seed) as callers:
             wait_for_load(callers)
             played.broker.kill()
             away = time.monotonic()
-            stay(seconds)
+            stay(KNOWN_S + 1)
             assert played.readiness() == 200
             back = time.monotonic()
             played.broker.restart()
             played.settle(callers)
-            check_answers(callers, away, max(back, away + KNOWN_S + 1))
-        check(played, callers, f"broker killed, away for {seconds} s", seed)
+            check_answers(callers, away, back)
+        check(played, callers, "broker killed", seed)
 
 
 @pytest.mark.broker
 @pytest.mark.timeout(240)
-@pytest.mark.parametrize("kills", [2, pytest.param(8, marks=pytest.mark.chaos)])
+@pytest.mark.parametrize("kills", [2, pytest.param(6, marks=pytest.mark.chaos)])
 def test_an_ingress_that_is_killed_at_any_moment_loses_nothing(
     real_kafka: KafkaHandle, registry: str, tmp_path: Path, seed: int, kills: int
 ) -> None:
@@ -194,12 +193,19 @@ def test_two_outages_one_after_the_other_lose_nothing(
         check(played, callers, "two outages", seed)
 
 
+def wait_for_refusals(played: Scene, callers: Callers) -> None:
+    """Until so many more webhooks were put off, and the reason is shown."""
+    enough = callers.answers[503] + 200
+    wait_until(lambda: callers.answers[503] > enough, 60, "webhooks to be put off")
+    # A small entry may fit once more in between.
+    wait_until(lambda: played.metric("ingress_journal_trouble"), 10, "the journal's trouble to be shown")
+
+
 def fill_and_drain(played: Scene, callers: Callers, what: str, seed: int) -> None:
     with callers:
         wait_for_load(callers)
         played.broker.pause()
-        wait_until(lambda: callers.answers[503] > 200, 60, "webhooks to be put off")
-        assert played.metric("ingress_journal_trouble") == 1
+        wait_for_refusals(played, callers)
         wait_until(lambda: played.readiness() == 503, 10, "the ingress to say so")
         played.broker.resume()
         played.settle(callers)
@@ -210,17 +216,49 @@ def fill_and_drain(played: Scene, callers: Callers, what: str, seed: int) -> Non
     check(played, callers, what, seed)
 
 
+@contextmanager
+def scene_on_a_small_disk(real_kafka: KafkaHandle, registry: str, tmp_path: Path) -> Iterator[Scene]:
+    reason = small_disk.why_not(tmp_path)
+    if reason is not None:
+        pytest.skip(f"no disk of one's own to fill here: {reason}")
+    journal = tmp_path / "disk"
+    with small_disk.small_disk(journal, kilobytes=1024) as disk_of:
+        within = ("--disk-of", str(disk_of))
+        with scene(real_kafka, registry, journal, *within, module="tests.ingress.small_disk") as played:
+            yield played
+
+
 @pytest.mark.broker
 @pytest.mark.timeout(240)
 def test_a_full_disk_puts_webhooks_off_and_loses_nothing(
     real_kafka: KafkaHandle, registry: str, tmp_path: Path, seed: int
 ) -> None:
-    reason = small_disk.why_not(tmp_path)
-    if reason is not None:
-        pytest.skip(f"no disk of one's own to fill here: {reason}")
-    small = ("--disk-kb", "1024")
-    with scene(real_kafka, registry, tmp_path / "disk", *small, module="tests.ingress.small_disk") as played:
+    with scene_on_a_small_disk(real_kafka, registry, tmp_path) as played:
         fill_and_drain(played, Callers(played.port, rate=RATE, seed=seed), "full disk", seed)
+
+
+@pytest.mark.broker
+@pytest.mark.chaos
+@pytest.mark.timeout(240)
+def test_an_ingress_that_is_killed_while_its_disk_is_full_starts_on_it_and_loses_nothing(
+    real_kafka: KafkaHandle, registry: str, tmp_path: Path, seed: int
+) -> None:
+    moments = random.Random(seed)
+    with scene_on_a_small_disk(real_kafka, registry, tmp_path) as played:
+        with Callers(played.port, rate=RATE, seed=seed) as callers:
+            wait_for_load(callers)
+            played.broker.pause()
+            for _ in range(2):
+                wait_for_refusals(played, callers)
+                stay(moments.uniform(0.0, 1.0))
+                played.kill_ingress()
+                played.start_ingress()
+            played.broker.resume()
+            stay(moments.uniform(0.0, 0.3))  # into the drain, perhaps
+            played.kill_ingress()
+            played.start_ingress()
+            played.settle(callers)
+        check(played, callers, "ingress killed on a full disk", seed)
 
 
 @pytest.mark.broker

@@ -80,7 +80,7 @@ async def test_of_each_key_the_oldest_goes_first_and_alone(tmp_path: Path) -> No
 
 
 async def test_an_entry_is_forgotten_only_when_the_broker_has_it(tmp_path: Path) -> None:
-    async with draining(tmp_path) as drained:
+    async with draining(tmp_path, refused_again_s=0.0) as drained:
         await drained.append("a=1", "b=1")
         await drained.handed_over("a=1", "b=1")
         assert drained.journal.depth == 2
@@ -141,6 +141,34 @@ async def test_what_a_broker_refuses_holds_up_its_own_key_only_and_no_webhook(tm
         await drained.until(lambda: drained.journal.depth == 2, "the others to be gone")
         assert drained.broker.topic == [("good", b"1"), ("good", b"2")]
         assert drained.keeper.to_journal is None
+
+
+async def test_what_failed_among_others_holds_up_the_next_batch_no_more(tmp_path: Path) -> None:
+    async with draining(tmp_path) as drained:
+        await drained.append("bad=1", "bad=2", "good=1")
+        await drained.handed_over("bad=1", "good=1")
+        drained.broker.fail(drained.broker.waiting[0])
+        drained.broker.acknowledge_all()
+        await drained.append("good=2")
+        await drained.handed_over("good=2")
+        assert drained.journal.depth == 3
+
+
+async def test_a_key_with_many_entries_waits_for_no_other_key(tmp_path: Path) -> None:
+    async with draining(tmp_path) as drained:
+        await drained.append("slow=1", *(f"a={step}" for step in range(20)))
+        for step in range(20):
+            await drained.handed_over("slow=1", f"a={step}")
+            drained.broker.acknowledge(drained.broker.waiting[-1])
+        await drained.handed_over("slow=1")
+
+
+async def test_ended_in_the_middle_of_a_key_it_sends_nothing_more(tmp_path: Path) -> None:
+    async with draining(tmp_path) as drained:
+        await drained.append("a=1", "a=2")
+        await drained.handed_over("a=1")
+    drained.broker.acknowledge_all()
+    assert drained.broker.waiting == []
 
 
 async def test_what_a_broker_refused_is_tried_again_later(tmp_path: Path) -> None:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ingress.accepted import NO_CONTENT, Accepted, Oddity
-from ingress.event_streams import DEEPEST, LARGEST_BATCH, MOST_EVENTS, event_batch
+from ingress.event_streams import DEEPEST, LARGEST_BATCH, LARGEST_EVENT, MOST_EVENTS, event_batch
 from ingress.refusals import Reason, Refusal
 from schemas.identity import event_id
 from schemas.records import DeadLetter, PlatformEvent
@@ -18,6 +19,7 @@ from schemas.topics import Topic
 from tests.ingress.twilio_side import ACCOUNT
 
 NOW = 1_790_000_000_000
+LIBRDKAFKAS_LARGEST = 1_000_000  # message.max.bytes, its default
 MESSAGE, CALL = "SM" + "a" * 32, "CA" + "b" * 32
 
 
@@ -179,6 +181,17 @@ def test_only_what_is_no_array_is_refused_as_a_whole(body: bytes) -> None:
 def test_too_many_events_and_too_large_bodies_are_refused() -> None:
     assert refused(json.dumps([1] * (MOST_EVENTS + 1)).encode()) is Reason.TOO_LARGE
     assert refused(b" " * (LARGEST_BATCH + 1)) is Reason.TOO_LARGE
+
+
+@pytest.mark.parametrize("spoilt", [{}, {"id": 7}], ids=["event", "dead-letter"])
+def test_an_event_is_taken_only_as_large_as_a_broker_takes_its_record(spoilt: dict[str, int]) -> None:
+    def of_size(size: int) -> bytes:
+        bare = len(json.dumps(event(data="", **spoilt)).encode())
+        return json.dumps([event(data="x" * (size - bare), **spoilt)]).encode()
+
+    assert refused(of_size(LARGEST_EVENT + 1)) is Reason.TOO_LARGE
+    [out] = accepted(of_size(LARGEST_EVENT)).records
+    assert len(msgspec.msgpack.encode(out.record)) + len(out.key) < LIBRDKAFKAS_LARGEST
 
 
 JSON = st.recursive(

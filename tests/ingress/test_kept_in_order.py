@@ -158,8 +158,9 @@ async def play(directory: Path, actions: list[str], seed: int) -> World:
     return world
 
 
-@settings(max_examples=300)
-@given(st.lists(ACTIONS, min_size=5, max_size=60), st.integers(0, 2**32))
+# Long runs: short ones seldom have a drain that waits for one key while another goes ahead.
+@settings(max_examples=80)
+@given(st.lists(ACTIONS, min_size=40, max_size=80), st.integers(0, 2**32))
 def test_what_was_acknowledged_arrives_and_first_copies_are_in_order(actions: list[str], seed: int) -> None:
     with tempfile.TemporaryDirectory() as directory:
         world = asyncio.run(play(Path(directory), actions, seed))

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import httpx2
 import pytest
@@ -75,8 +76,12 @@ def test_without_a_broker_webhooks_are_kept_in_the_journal_and_it_stays_ready(
     with ingress_on(closed_port(), registry, tmp_path / "ingress") as client:
         wait_until(lambda: ready(client)[0] == 200, 30, "the schemas to be registered")
         assert [status_code(client) for _ in range(3)] == [204] * 3
-        wait_until(lambda: ready(client)[1]["journal"]["entries"] == 3, 10, "the check to be made anew")
-        code, state = ready(client)
+
+        def anew() -> tuple[int, dict[str, Any]] | None:
+            code, state = ready(client)
+            return (code, state) if state["journal"]["entries"] == 3 else None
+
+        code, state = wait_until(anew, 10, "the check to be made anew") or (0, {})
         assert (code, state["ready"], state["journal"]["trouble"]) == (200, True, None)
         assert "no Kafka broker answered" in state["broker"]
         assert 'ingress_requests_total{result="journaled",route="status"} 3.0' in client.get("/metrics").text

@@ -115,6 +115,7 @@ def test_ctrl_c_in_a_terminal_ends_workers_that_are_still_importing_without_a_tr
 ) -> None:
     with starting(environment(broker.address, registry, tmp_path / "journal"), tmp_path / "log") as parent:
         wait_until(lambda: len(workers_of(parent)) == 2, TIMEOUT_S, "both workers to be begun")
+        wait_until(lambda: min(map(worked_s, workers_of(parent))) > 0.15, TIMEOUT_S, "them to import")
         os.killpg(parent.pid, signal.SIGINT)
         assert parent.wait(TIMEOUT_S) == 0
     assert "Traceback" not in (tmp_path / "log").read_text()
@@ -197,6 +198,12 @@ def workers_of(parent: subprocess.Popen[bytes]) -> list[int]:
     """The processes that multiprocessing has begun for workers."""
     children = psutil.Process(parent.pid).children()
     return [child.pid for child in children if "multiprocessing.spawn" in " ".join(child.cmdline())]
+
+
+def worked_s(pid: int) -> float:
+    """Seconds on a processor; Python itself takes 0.02 to start, the imports 0.6."""
+    times = psutil.Process(pid).cpu_times()
+    return times.user + times.system
 
 
 def said(parent: subprocess.Popen[bytes], within_s: float) -> str:

@@ -16,16 +16,16 @@ from tempfile import TemporaryDirectory
 
 from rich.console import Console
 
-from ingress.accepted import RECORDS
-from tests import servers
-from tests.fuzz.ingress.checks import Finding
+from tests.fuzz.ingress.checks import ENOUGH, Finding
 from tests.fuzz.ingress.generator import make
 from tests.fuzz.ingress.oracle import judge
 from tests.fuzz.ingress.report import ProgressLine, show, show_bytes
-from tests.fuzz.ingress.run import Place, fuzz, smallest
+from tests.fuzz.ingress.run import fuzz, smallest
+from tests.fuzz.ingress.target import Place, place_in
 
 REQUESTS = 100_000
 MOST_SHRUNK = 3
+WIDTH = 120  # of the tables where there is no terminal
 
 
 def main() -> int:
@@ -37,11 +37,11 @@ def main() -> int:
     parser.add_argument("--registry", help="URL of a schema registry (default: an embedded one)")
     options = parser.parse_args()
     seed = options.seed if options.seed is not None else random.SystemRandom().randrange(2**32)
-    console = Console(highlight=False)
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else WIDTH)
     console.print(f"seed {seed}: repeat the run with --seed {seed}, one request of it with --only K besides")
     with ExitStack() as at_end:
         directory = Path(at_end.enter_context(TemporaryDirectory(prefix="fuzz-ingress-")))
-        place = _place(options, directory, at_end)
+        place = at_end.enter_context(place_in(directory, options.bootstrap, options.registry))
         numbers = range(options.requests) if options.only is None else range(options.only, options.only + 1)
         if options.only is not None:
             _explain(console, seed, options.only)
@@ -49,18 +49,6 @@ def main() -> int:
         show(console, result)
         _show_findings(console, place, seed, result.findings)
     return 1 if result.findings else 0
-
-
-def _place(options: argparse.Namespace, directory: Path, at_end: ExitStack) -> Place:
-    registry, bootstrap = options.registry, options.bootstrap
-    if registry is None:
-        log = directory / "registry.log"
-        registry = at_end.enter_context(servers.running("sandbox.registry", log=log)).address
-    if bootstrap is None:
-        topics = [option for topic in RECORDS for option in ("--topic", topic)]
-        broker = servers.running("sandbox.broker", *topics, log=directory / "broker.log")
-        bootstrap = at_end.enter_context(broker).address
-    return Place(bootstrap, registry, directory)
 
 
 def _explain(console: Console, seed: int, number: int) -> None:
@@ -78,7 +66,7 @@ def _show_findings(console: Console, place: Place, seed: int, findings: tuple[Fi
         console.print("nothing found")
         return
     console.print(f"\n{len(findings)} findings:")
-    for at, finding in enumerate(findings):
+    for at, finding in enumerate(findings[:ENOUGH]):
         console.print(f"- {finding.what}", markup=False, soft_wrap=True)
         if finding.number is None:
             continue

@@ -30,6 +30,8 @@ class Ended(Enum):
     CLOSED = auto()
     RESET = auto()
     HUNG = auto()
+    NOT_TAKEN = auto()
+    """There was no connection to send it on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,22 +58,24 @@ class Outcome:
 class Lane:
     """One connection at a time; not for two callers at once."""
 
-    __slots__ = ("_connection", "_host", "_port", "limit_s")
+    __slots__ = ("_connection", "_host", "_port")
 
-    def __init__(self, address: str, limit_s: float = LIMIT_S) -> None:
+    def __init__(self, address: str) -> None:
         """`address` as `http://host:port`."""
         host, _, port = address.rpartition("/")[2].rpartition(":")
         self._host, self._port = host, int(port)
         self._connection: _Connection | None = None
-        self.limit_s = limit_s
 
     async def exchange(self, request: Request) -> Outcome:
-        """Send the request and wait for what is owed. Raises OSError when the server takes no connection."""
+        """Send the request and wait for what is owed."""
         connection, self._connection = self._connection, None
         if connection is None or connection.over:
             loop = asyncio.get_running_loop()
-            _, connection = await loop.create_connection(_Connection, self._host, self._port)
-        outcome = await connection.exchange(request, self.limit_s)
+            try:
+                _, connection = await loop.create_connection(_Connection, self._host, self._port)
+            except OSError:
+                return Outcome((), Ended.NOT_TAKEN)
+        outcome = await connection.exchange(request)
         if request.sending.owes_an_answer and outcome.ended is Ended.ANSWERED and not connection.over:
             self._connection = connection
         else:
@@ -101,13 +105,13 @@ class _Connection(asyncio.Protocol):
         """Nothing more can be sent, or what came back cannot be told apart any more."""
         return self._closing or bool(self.received)
 
-    async def exchange(self, request: Request, limit_s: float) -> Outcome:
+    async def exchange(self, request: Request) -> Outcome:
         assert self._transport is not None
         self._answers, self._wanted = [], request.answers
         # The answer to HEAD has a length and no body.
         self._head = request.raw.startswith(b"HEAD ")
         self._done = self._loop.create_future()
-        timers = [self._loop.call_later(limit_s, self._end, Ended.HUNG)]
+        timers = [self._loop.call_later(LIMIT_S, self._end, Ended.HUNG)]
         if request.sending is Sending.UNCLEAR:
             timers.append(self._loop.call_later(MOMENT_S, self._half_close))
         try:

@@ -12,10 +12,10 @@ from collections.abc import Callable
 from itertools import accumulate
 from typing import TypeAlias
 
-from tests.fuzz.ingress import forging, framing, odd
+from tests.fuzz.ingress import batches, forging, framing, garbage, heads, odd
 from tests.fuzz.ingress.genuine import batch, by_get, form, genuine
 from tests.fuzz.ingress.values import Rng
-from tests.fuzz.ingress.wire import Draft, Request, Sending
+from tests.fuzz.ingress.wire import Draft, Framed, Request, Sending
 
 STALLED = "the client stalls"
 
@@ -61,7 +61,7 @@ def _forged(spoil: Callable[[Rng, Draft], None], base: Callable[[Rng, int], Draf
     return maker
 
 
-def _framed(frame: framing.Framer, base: Callable[[Rng, int], Draft] = genuine) -> Maker:
+def _framed(frame: Callable[[Rng, Draft], Framed], base: Callable[[Rng, int], Draft] = genuine) -> Maker:
     def maker(rng: Rng, number: int, kind: str) -> Request:
         raw, sending = frame(rng, base(rng, number))
         return Request(number, kind, raw, sending)
@@ -75,7 +75,7 @@ def _form_or_get(rng: Rng, number: int) -> Draft:
 
 
 def _noise(rng: Rng, number: int, kind: str) -> Request:
-    raw, sending = framing.noise(rng, number)
+    raw, sending = garbage.noise(rng, number)
     return Request(number, kind, raw, sending)
 
 
@@ -107,9 +107,10 @@ _TABLE: tuple[tuple[float, str, Maker], ...] = (
     (6, "odd escapes, signed", _oddly(odd.odd_escapes)),
     (3, "repeated names, signed", _oddly(odd.repeated)),
     (2, "odd query, signed", _oddly(odd.odd_query)),
-    (3, "odd JSON, signed", _made(odd.odd_batch)),
-    (1.5, "at a limit, signed", _made(odd.at_a_limit)),
-    (1, "of another route, signed", _made(odd.unidentified)),
+    (1.5, "at a limit, signed", _oddly(odd.at_a_limit)),
+    (1, "of another route, signed", _oddly(odd.unidentified)),
+    (3, "odd JSON, signed", _made(batches.odd_batch)),
+    (0.1, "a batch at a limit, signed", _made(batches.batch_at_a_limit)),
     # forged
     (5, "a wrong token", _forged(forging.wrong_token)),
     (3, "a wrong account", _forged(forging.wrong_account, _form_or_get)),
@@ -119,14 +120,14 @@ _TABLE: tuple[tuple[float, str, Maker], ...] = (
     (4, "replayed elsewhere", _forged(forging.replayed, _form_or_get)),
     (3, "a forged batch", _forged(forging.forged_batch, batch)),
     # malformed
-    (3, "bad escapes", _framed(framing.bad_escapes, form)),
-    (2, "content types", _framed(framing.content_type)),
+    (3, "bad escapes", _framed(garbage.bad_escapes, form)),
+    (2, "content types", _framed(heads.content_type)),
     (3, "content lengths", _framed(framing.odd_lengths)),
     (2, "odd chunks", _framed(framing.odd_chunks)),
     (1, "smuggled", _framed(framing.smuggled, form)),
-    (2, "odd request lines", _framed(framing.odd_line)),
-    (2, "odd headers", _framed(framing.odd_head, form)),
-    (4, "changed bytes", _framed(framing.changed_bytes)),
+    (2, "odd request lines", _framed(heads.odd_line)),
+    (2, "odd headers", _framed(heads.odd_head, form)),
+    (4, "changed bytes", _framed(garbage.changed_bytes)),
     (1, "noise", _noise),
     (1, "cut off", _framed(framing.cut)),
     (0.02, STALLED, _framed(framing.stalled)),

@@ -23,7 +23,7 @@ from tests.ingress.twilio_side import ACCOUNT, OTHER_ACCOUNT
 
 STATUS, INBOUND, VOICE, EVENTS = "/twilio/status", "/twilio/inbound", "/twilio/voice", "/twilio/events"
 FORM_ROUTES = (STATUS, INBOUND, VOICE)
-_TEXTS = ("hello", "Grüße ☃", "where is my order?", "100% & more=+1", "STOP", "HELP", "yes", "")
+_TEXTS = ("", "hello", "Grüße ☃", "100% & more=+1", "STOP", "HELP", "yes", "status A-7", "Ack.", "note: {x}")
 
 
 def genuine(rng: Rng, number: int) -> Draft:

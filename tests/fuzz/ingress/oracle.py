@@ -20,9 +20,9 @@ from twilio.request_validator import HMAC_SHA1, HMAC_SHA256, get_signature_algor
 from tests.fuzz.ingress.sdk import TOKENS, signs
 from tests.fuzz.ingress.wire import Pair
 
-_START = re.compile(rb"(GET|POST) ([^ \r\n]+) HTTP/1\.[01]\r?\n")
+_START = re.compile(rb"(GET|POST)[ \t]+([^ \t\r\n]+)[ \t]+[A-Z]+/[0-9.]+[ \t\r]*\n")
 _END_OF_HEAD = re.compile(rb"\r?\n\r?\n")
-_AUTHORITY = re.compile(r"[a-z][a-z0-9+.-]*://[^/?#]*", re.IGNORECASE)
+_AUTHORITY = re.compile(r"\A[a-z][a-z0-9+.-]*://[^/?#]*", re.IGNORECASE)
 _CHUNK = re.compile(rb"[ \t]*([0-9a-fA-F]{1,8})[^\r\n]*\r?\n")
 
 
@@ -59,23 +59,27 @@ class Signed:
 
 def judge(raw: bytes) -> tuple[Signed, ...]:
     """Every reading of the bytes that was signed by an account with its own token; none for a forgery."""
-    return tuple(signed for start in _START.finditer(raw) for signed in _readings(raw, start))
+    found: list[Signed] = []
+    end: re.Match[bytes] | None = None
+    for start in _START.finditer(raw):
+        if end is None or end.start() < start.end() - 2:
+            end = _END_OF_HEAD.search(raw, start.end() - 2)
+        if end is None:
+            break
+        found += _readings(raw, start, end)
+    return tuple(found)
 
 
-def _readings(raw: bytes, start: re.Match[bytes]) -> Iterator[Signed]:
-    end = _END_OF_HEAD.search(raw, start.end() - 2)
-    if end is None:
-        return
+def _readings(raw: bytes, start: re.Match[bytes], end: re.Match[bytes]) -> Iterator[Signed]:
     headers = _headers(raw[start.end() : end.start()])
     signatures = headers.get(b"x-twilio-signature")
     if not signatures:
         return
     try:
-        asked = start[2].decode()
+        asked = _AUTHORITY.sub("", start[2].decode(), count=1)
     except UnicodeDecodeError:
         return
-    target = asked if asked.startswith("/") else _AUTHORITY.sub("", asked, count=1)
-    target = target.partition("#")[0]  # never a part of what is signed
+    target = asked.partition("#")[0]  # never a part of what is signed
     if not target.startswith("/"):
         return
     for algorithm in _algorithms(headers):
@@ -92,19 +96,19 @@ def _of_get(target: str, given: str, algorithm: str) -> Iterator[Signed]:
     path, _, query = target.partition("?")
     pairs = _pairs(query.encode())
     account = _account(pairs)
-    if pairs is not None and account is not None and signs(account, target, [], given, algorithm):
+    if pairs and account and signs(account, target, [], given, algorithm):
         yield Signed(unquote(path), query, account, tuple(pairs))
 
 
 def _of_post(target: str, body: bytes, given: str, algorithm: str) -> Iterator[Signed]:
     path, _, query = target.partition("?")
     if "bodySHA256" in query:
-        for account in TOKENS:
-            if signs(account, target, body, given, algorithm):
-                yield Signed(unquote(path), query, account, None, body)
+        for signer in TOKENS:
+            if signs(signer, target, body, given, algorithm):
+                yield Signed(unquote(path), query, signer, None, body)
     pairs = _pairs(body)
     account = _account(pairs)
-    if pairs is not None and account is not None and signs(account, target, pairs, given, algorithm):
+    if pairs and account and signs(account, target, pairs, given, algorithm):
         yield Signed(unquote(path), query, account, tuple(pairs))
 
 

@@ -52,9 +52,9 @@ def show_bytes(console: Console, raw: bytes) -> None:
 
 
 def _by_kind(console: Console, result: Result) -> None:
-    tallies = result.books.tallies
+    tallies = result.tallies
     table = Table(title="Requests by kind", title_justify="left")
-    table.add_column("kind")
+    table.add_column("kind", no_wrap=True)
     columns = ("requests", "signed", "records", "2xx", "4xx", "5xx", "closed", "hung")
     for column in columns:
         table.add_column(column, justify="right")
@@ -72,9 +72,9 @@ def _by_kind(console: Console, result: Result) -> None:
 
 
 def _by_reason(console: Console, result: Result) -> None:
-    reasons = sum((tally.reasons for tally in result.books.tallies.values()), Counter[str]())
+    reasons = sum((tally.reasons for tally in result.tallies.values()), Counter[str]())
     table = Table(title="Refusals by reason", title_justify="left")
-    table.add_column("answer")
+    table.add_column("answer", no_wrap=True)
     table.add_column("requests", justify="right")
     for reason, count in reasons.most_common():
         table.add_row(escape(reason), f"{count:,}")

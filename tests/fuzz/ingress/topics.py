@@ -41,7 +41,7 @@ class Written:
 class Follower:
     """Reads in a thread of its own from `start`, which takes what comes after it; `take` what came so far."""
 
-    __slots__ = ("_codec", "_consumer", "_found", "_next", "_stop", "_thread", "_trouble")
+    __slots__ = ("_asking", "_codec", "_consumer", "_found", "_next", "_stop", "_thread", "_trouble")
 
     def __init__(self, bootstrap: str, registry: str) -> None:
         self._codec = Codec(registry)
@@ -54,6 +54,8 @@ class Follower:
                 "fetch.message.max.bytes": 2**22,
             }
         )
+        # Behind the other one's fetches each question would wait for its turn.
+        self._asking = Consumer(config)
         self._found: deque[Written] = deque()
         self._next: dict[tuple[str, int], int] = {}
         self._stop = threading.Event()
@@ -63,11 +65,11 @@ class Follower:
     def start(self) -> None:
         """Raises Missed when a topic is not there."""
         for topic in RECORDS:
-            known = self._consumer.list_topics(topic, timeout=TIMEOUT_S).topics[topic]
+            known = self._asking.list_topics(topic, timeout=TIMEOUT_S).topics[topic]
             if known.error is not None:
                 raise Missed(f"topic {topic} cannot be read: {known.error}; create it before the run")
-            for number in known.partitions:
-                self._next[topic, number] = self._end(topic, number)
+            self._next |= {(topic, number): 0 for number in known.partitions}
+        self._next = self._ends()
         self._consumer.assign([TopicPartition(*place, offset) for place, offset in self._next.items()])
         self._thread.start()
 
@@ -79,7 +81,7 @@ class Follower:
 
     def rest(self) -> list[Written]:
         """Everything up to the topics' ends as they are now; nothing may be written any more."""
-        ends = {place: self._end(*place) for place in self._next}
+        ends = self._ends()
         deadline = time.monotonic() + TIMEOUT_S
         taken = self.take()
         while any(self._next[place] < end for place, end in ends.items()):
@@ -94,13 +96,17 @@ class Follower:
         if self._thread.is_alive():
             self._thread.join(TIMEOUT_S)
         self._consumer.close()
+        self._asking.close()
         self._codec.close()
 
-    def _end(self, topic: str, partition: int) -> int:
-        _, high = self._consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=TIMEOUT_S)
-        if high is None or high == OFFSET_INVALID:
-            raise Missed(f"the end of {topic} {partition} is not known; is the broker away?")
-        return int(high)
+    def _ends(self) -> dict[tuple[str, int], int]:
+        return {(topic, number): self._end(topic, number) for topic, number in self._next}
+
+    def _end(self, topic: str, number: int) -> int:
+        found = self._asking.get_watermark_offsets(TopicPartition(topic, number), timeout=TIMEOUT_S)
+        if found is None or found[1] == OFFSET_INVALID:
+            raise Missed(f"the end of {topic} [{number}] is not known; is the broker away?")
+        return int(found[1])
 
     def _follow(self) -> None:
         try:

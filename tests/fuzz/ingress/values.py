@@ -30,7 +30,8 @@ OPTIONAL = (
 _ODD_TEXTS = (
     *("", " ", "  both ends  ", "+", "%", "%41", "&", "=", ";", "a=b&c=d", "a+b", "\0", "\0\0x", "\r\n\t"),
     *("Grüße ☃", "𝒳𝒴", "\U0010ffff", "\ufffd", "\u202etfel", "e\u0301", "ß", "İ", "\u2028", "\x7f\x80\x9f"),
-    *("STOP", "stop!", "HELP", "START", "whatsapp:", "whatsapp:+", ":", "sip:x@y", "rcs:agent", "+", "++"),
+    *("STOP", "stop!", "HELP", "START", "STATUS x&y", "status", "ack.", "NOTE {sender} {argument} {"),
+    *("whatsapp:", "whatsapp:+", ":", "sip:x@y", "rcs:agent", "+", "++", "note <&>\0"),
     *("0", "-1", "00030007", "999999999", "9999999999", "1e9", "٣", "0x10", "NaN", "null", "[]", "{}"),
     *("Mon, 31 Feb 2026 25:61:61 +9999", "Mon, 16 Aug 2021 15:53:15 +0000", "Thu, 01 Jan 0001 00:00:00"),
     *("{{7*7}}", "<Response/>", "]]>", "'; --", "${jndi:x}", "../../etc", "delivered\0", "DELIVERED "),

@@ -50,6 +50,10 @@ class Sending(Enum):
         return self in (Sending.WHOLE, Sending.PIECES)
 
 
+Framed = tuple[bytes, Sending]
+"""The bytes of a request that is to be sent like this."""
+
+
 @dataclass(frozen=True, slots=True)
 class Request:
     """`must_accept`: genuine and within all limits. `answers`: how many are owed."""
