@@ -29,7 +29,7 @@ OF_THE_NUMBER = _CODES[ErrorClass.BAD_NUMBER] | {30003, 63003, 63024}
 """What says something of the number rather than of this message; 30003 only when it comes again and again."""
 
 OUTSIDE_WINDOW = 63016
-"""A text on WhatsApp more than 24 h after the recipient's last message; a template would have gone through."""
+"""A text on WhatsApp 24 h or more after the recipient's last message; a template would have gone through."""
 
 _CLASS_OF = {code: error_class for error_class, codes in _CODES.items() for code in codes}
 

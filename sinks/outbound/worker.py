@@ -122,9 +122,7 @@ class Worker:
             return
         command = msgspec.structs.replace(waiting.command, command_id=command_id)
         detail = "the recipient was reached by an earlier attempt"
-        self._books.close(
-            waiting.partition, started(command, now_ms()), CommandResult.CANCELED, None, detail
-        )
+        self._books.close(waiting.partition, started(command, now_ms()), CommandResult.CANCELED, None, detail)
 
     def _settle_doubts(self) -> None:
         for partition, journal in self._books.journals.items():
