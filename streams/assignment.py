@@ -85,6 +85,8 @@ class Assignment:
                         table.adopt(loaded)
                         read += loaded.read
                     self._engine.ready.add(partition)
+                for table, source in zip(self._tables, sources, strict=True):
+                    await asyncio.to_thread(table.tidy, source)
         except RecoveryInterrupted:
             return
         except Exception as fatal:

@@ -18,7 +18,7 @@ from streams.outputs import Outputs
 from streams.store.database import Database
 from streams.store.errors import NotRecovered
 from streams.store.partition import Due, Partition
-from streams.store.recovery import Changelog
+from streams.store.recovery import Changelog, is_too_old
 from streams.store.rows import RowCodec
 
 R = TypeVar("R", bound=msgspec.Struct)
@@ -81,6 +81,15 @@ class Table(Generic[R]):
         """
         store = Partition(self._database, self._number, partition)
         return Loaded(store, source.catch_up(store, time.time_ns() // 1_000_000, stopped))
+
+    def tidy(self, source: Changelog) -> None:
+        """Throw away what is on the disk of partitions that have long been another process's. Blocks."""
+        now = time.time_ns() // 1_000_000
+        for number in range(source.partitions):
+            if number not in self._partitions:
+                store = Partition(self._database, self._number, number)
+                if store.reached.source and is_too_old(store, now):
+                    store.begin_again("")
 
     def adopt(self, loaded: Loaded) -> None:
         """This is the partition from now on."""

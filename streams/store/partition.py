@@ -31,6 +31,7 @@ _SPACE = struct.Struct(">BH")
 _DUE = struct.Struct(">Q")
 _META, _ROWS, _TIMERS = b"m", b"r", b"t"
 _LAST = 2**64 - 1
+_REFRESHED_MS = 3_600_000
 
 
 class Reached(msgspec.Struct, frozen=True, array_like=True):
@@ -151,7 +152,8 @@ class Partition:
         sealed = self._sealed
         if sealed is None:
             return
-        if sealed.rows or sealed.timers:
+        # Also without a change now and then: the disk of an idle partition would count as too old to believe.
+        if sealed.rows or sealed.timers or at - self.reached.at > _REFRESHED_MS:
             rows, timers = self._sealed_counts
             source, before = self.reached.source, self.reached.offset
             self._write(

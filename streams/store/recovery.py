@@ -26,6 +26,7 @@ from streams.store.partition import Partition
 
 log = structlog.get_logger(__name__)
 
+# Also how long the rows of a partition that went elsewhere stay on the disk.
 BELIEVED_MS = 12 * 3_600_000
 _AT_ONCE = 5_000
 _STEP = 20_000
@@ -43,6 +44,7 @@ class Changelog:
         self._topic = topic
         self._timeout_s = timeout_s
         self._source: str | None = None
+        self.partitions = 0
         config = kafka.consumer("notifystream-recovery", "notifystream-unused")
         self._consumer = Consumer(
             config
@@ -136,10 +138,16 @@ class Changelog:
         """The topic's identity: another one of its name, or of another cluster, is another changelog."""
         admin = AdminClient(self._kafka.client("notifystream-recovery"))
         listed = admin.list_topics(self._topic, timeout=self._timeout_s)
+        self.partitions = len(listed.topics[self._topic].partitions)
         if listed.controller_id not in listed.brokers:
             return str(listed.cluster_id)  # nobody there knows topic ids: a cluster of one process, in memory
         described = admin.describe_topics(TopicCollection([self._topic]), request_timeout=self._timeout_s)
         return f"{listed.cluster_id}/{described[self._topic].result(self._timeout_s).topic_id}"
+
+
+def is_too_old(store: Partition, now: int) -> bool:
+    """Whether the broker may have forgotten deletions since the store was last known to be complete."""
+    return not -BELIEVED_MS < now - store.reached.at < BELIEVED_MS
 
 
 def _disbelieved(store: Partition, source: str, end: int, now: int) -> str | None:
@@ -149,6 +157,6 @@ def _disbelieved(store: Partition, source: str, end: int, now: int) -> str | Non
         return "it is of another changelog" if known.source else "there is nothing yet"
     if known.offset > end:
         return f"it knows offset {known.offset}, and the changelog ends at {end}"
-    if not -BELIEVED_MS < now - known.at < BELIEVED_MS:
+    if is_too_old(store, now):
         return "it is so old that deletions may be unknown to it"
     return None

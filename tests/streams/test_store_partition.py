@@ -178,6 +178,18 @@ def test_the_offset_never_goes_back_and_stays_where_no_row_was_changed(partition
     assert partition.reached.offset == 9
 
 
+def test_a_partition_that_stays_the_same_is_known_to_be_up_to_date_all_the_same(
+    database: Database, partition: Partition
+) -> None:
+    put(partition, b"a", None, Row("x"))
+    commit(partition, 9)
+    for at in (60_000, 7_200_000):
+        partition.seal()
+        partition.settle(None, at)
+    assert Partition(database, 1, 7).reached == partition.reached
+    assert (partition.reached.at, partition.reached.offset) == (7_200_000, 9)
+
+
 def test_a_deadline_that_fired_does_not_come_again_once_that_is_committed(
     database: Database, partition: Partition
 ) -> None:

@@ -211,6 +211,20 @@ async def test_a_store_that_cannot_be_believed_is_rebuilt_with_one_line_in_the_l
     assert recovered(quiet, directory, key)[0] == FIRST
 
 
+async def test_rows_of_a_partition_that_went_elsewhere_long_ago_leave_the_disk(
+    quiet: World, directory: Path
+) -> None:
+    await write(quiet, directory, (b"k", FIRST), partition=2)
+    await write(quiet, directory, (b"k", FIRST), partition=3)
+    with table(quiet, directory) as rows, rows.recovery() as source:
+        rows.adopt(rows.load(source, 1))
+        old = Partition(rows._database, 1, 2)
+        old.load({}, old.reached.offset, time.time_ns() // 1_000_000 - BELIEVED_MS - 1)
+        rows.tidy(source)
+        assert list(Partition(rows._database, 1, 2).committed()) == []
+        assert list(Partition(rows._database, 1, 3).committed()) != []
+
+
 @on_a_real_broker
 async def test_a_row_whose_transaction_was_not_committed_is_not_recovered(
     quiet: World, directory: Path, tmp_path: Path
