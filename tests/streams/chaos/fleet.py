@@ -18,6 +18,7 @@ from typing import Self
 from tests.servers import ROOT
 
 _STOP_S = 40.0
+_GIVING_UP = ("OutputsFailed", "LeaseLost")
 
 
 class FleetError(Exception):
@@ -26,12 +27,14 @@ class FleetError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """A process that ended without having been told to."""
+    """A process that ended without having been told to. `gave_up`: as is right for one that the broker leaves
+    without an answer; on a machine with too much to do that happens."""
 
     name: str
     code: int
     at: float
     last_words: str
+    gave_up: bool
 
 
 class Fleet:
@@ -41,6 +44,7 @@ class Fleet:
             self._options += ["--sabotage", sabotage]
         self._directory = directory
         self._running: dict[str, subprocess.Popen[bytes]] = {}
+        self._begun: dict[str, int] = {}
         self.ended: list[Ended] = []
         self.kills: list[str] = []
 
@@ -55,7 +59,9 @@ class Fleet:
         return self._directory / f"streams-{name}.log"
 
     def start(self, name: str) -> None:
-        with open(self.log(name), "ab") as log, open(self._directory / f"streams-{name}.out", "ab") as out:
+        log = self.log(name)
+        self._begun[name] = len(log.read_text(errors="replace")) if log.exists() else 0
+        with open(log, "ab") as stderr, open(self._directory / f"streams-{name}.out", "ab") as stdout:
             self._running[name] = subprocess.Popen(
                 [
                     *(sys.executable, "-m", "tests.streams.chaos.serve", *self._options),
@@ -63,8 +69,8 @@ class Fleet:
                 ],
                 cwd=ROOT,
                 stdin=subprocess.PIPE,
-                stdout=out,
-                stderr=log,
+                stdout=stdout,
+                stderr=stderr,
                 process_group=0,
             )
 
@@ -86,7 +92,7 @@ class Fleet:
             code = process.poll()
             if code is not None:
                 self._reap(process)
-                self.ended.append(Ended(name, code, time.monotonic(), self._tail(name)))
+                self.ended.append(self._obituary(name, code))
                 self.start(name)
 
     def stop(self) -> None:
@@ -120,6 +126,11 @@ class Fleet:
         process.wait()
         assert process.stdin is not None
         process.stdin.close()
+
+    def _obituary(self, name: str, code: int) -> Ended:
+        said = self.log(name).read_text(errors="replace")[self._begun[name] :]
+        gave_up = code == 1 and any(f"reason={why}(" in said for why in _GIVING_UP)
+        return Ended(name, code, time.monotonic(), self._tail(name), gave_up)
 
     def _tail(self, name: str) -> str:
         return "\n".join(self.log(name).read_text(errors="replace").splitlines()[-12:])
