@@ -155,7 +155,7 @@ def judge_delivery(server: Server, partition: int) -> Expected:
     )
     told = _changes(server, Topic.NOTIFICATIONS_CHANGELOG, partition)
     judged = Expected(Counter(), read.unreadable, [])
-    again = late = differing = twice = 0
+    late = differing = twice = 0
     for key in read.queues.keys() | told.keys():
         queues = read.queues.get(key, [[] for _ in OF_DELIVERY])
         found = _explained(key, queues, told.get(key, []), step, judged, twice=False)
@@ -170,7 +170,6 @@ def judge_delivery(server: Server, partition: int) -> Expected:
     return judged._replace(
         keys=len(told),
         rows=sum(map(len, told.values())),
-        again=again,
         late=late,
         differing=differing,
         ticks_twice=twice,

@@ -1,6 +1,6 @@
 """One run: the processes at work, and what is done to them meanwhile.
 
-Guarantees: bounded (`LIMIT_S`); whatever happens is counted by how many notifications have ended, so that a
+Guarantees: bounded (`limit_s`); whatever happens is counted by how many notifications have ended, so that a
 slow machine is disturbed as often as a quick one, and at the same moments of the same seed.
 """
 
@@ -55,6 +55,7 @@ class Terms:
     standstill: bool = True
     third: bool = True
     sabotage: str | None = None
+    limit_s: float = LIMIT_S
 
 
 class Disturbance(NamedTuple):
@@ -200,7 +201,7 @@ def _work(
             is_done = outside.done and chaos.over and book.final == terms.notifications and not came
             if is_done and _all_read(kafka):
                 return
-            if time.monotonic() - started > LIMIT_S:
+            if time.monotonic() - started > terms.limit_s:
                 raise Unfinished(_what_is_open(terms, outside, book, chaos, fleet))
 
 
@@ -213,7 +214,7 @@ def _what_is_open(terms: Terms, outside: Outside, book: Book, chaos: _Chaos, fle
             still.append(f"{notification} ({told.fate.value}): {stands}")
     ended = "".join(f"\n{each.name} ended with {each.code}:\n{each.last_words}" for each in fleet.ended)
     return (
-        f"not at its end after {LIMIT_S:g} s: {len(outside.stories)} of {terms.notifications} asked, "
+        f"not at its end after {terms.limit_s:g} s: {len(outside.stories)} of {terms.notifications} asked, "
         f"{len(still)} still open, such as:\n" + "\n".join(still[:5]) + "\n" + "\n".join(chaos.story) + ended
     )
 

@@ -15,11 +15,11 @@ _RARELY = 0.02
 
 
 def lost_effect() -> None:
-    """Now and then a command is not written."""
+    """Now and then a question or a lesson is not written."""
     write = Writer.write
 
     def forgetful(self: Writer, writes: tuple[Any, ...]) -> None:
-        lost = {Topic.COMMANDS_NORMAL, Topic.DELIVERY_EVIDENCE}
+        lost = {Topic.CHECKS, Topic.DELIVERY_EVIDENCE}
         write(self, tuple(w for w in writes if w.topic not in lost or random.random() > _RARELY))
 
     Writer.write = forgetful  # type: ignore[method-assign]
