@@ -30,7 +30,7 @@ def encode_outcome(record: NotificationOutcome) -> bytes | None:
     summaries = [_summary(attempt) for attempt in attempts]
     whole = (
         f"{text(record.notification_id)}{length[record.version]}{text(record.tenant)}"
-        f"{text(record.idempotency_key)}{text(record.content_hash)}{text(record.state.value)}"
+        f"{text(record.idempotency_key)}{text(record.content_hash)}{text(record.state)}"
         f"{_TRUE if record.final else _FALSE}{maybe(record.reason)}{maybe(record.detail)}"
         f"{text(record.recipient)}{text(record.country)}{text(record.carrier)}{text(record.carrier_source)}"
         f"{text(record.category)}{text(record.priority)}{_time(record.requested_at)}"
@@ -44,10 +44,10 @@ def encode_outcome(record: NotificationOutcome) -> bytes | None:
 def _summary(attempt: AttemptSummary) -> str:
     code, error_class = attempt.error_code, attempt.error_class
     return (
-        f"{LENGTHS[attempt.attempt]}{_text(attempt.channel.value)}{_text(attempt.sender)}"
+        f"{LENGTHS[attempt.attempt]}{_text(attempt.channel)}{_text(attempt.sender)}"
         f"{_maybe_text(attempt.sid)}{_text(attempt.status)}"
         f"{NULL if code is None else SOME + varint(code)}"
-        f"{NULL if error_class is None else SOME + _text(error_class.value)}"
+        f"{NULL if error_class is None else SOME + _text(error_class)}"
         f"{LENGTHS[attempt.segments]}{_time(attempt.commanded_at)}{_maybe_time(attempt.accepted_at)}"
         f"{_maybe_time(attempt.sent_at)}{_maybe_time(attempt.delivered_at)}{_maybe_time(attempt.ended_at)}"
     )
