@@ -26,9 +26,8 @@ from schemas.identity import notification_id
 from tests.ingress.twilio_side import BASE, FORM, new_sid, sign, status_form
 
 # Of the requests in a second: some by keys that go on for the whole time, the rest by keys of a few statuses.
-# A key's entries leave the journal one after another: its period has to be longer than a slow acknowledgement.
-LASTING_KEYS = 50
-LASTING_PERIOD_S = 0.5
+LASTING_KEYS = 20
+LASTING_PERIOD_S = 0.2
 STATUSES = 4
 STATUS_GAP_S = 0.3
 # As the connection overrides say: 6 s for one answer.
