@@ -23,7 +23,7 @@ from ingress.publisher import Delivery, Publishing
 log = structlog.get_logger("ingress.draining")
 
 # Entries read and sent together: enough to gain on the traffic when a broker under load takes a second.
-BATCH = 2000
+BATCH = 1000
 # Keys begun at a stretch: a millisecond or two of the event loop.
 STRETCH = 250
 # After a batch of which nothing arrived, or while only the broker can be asked.

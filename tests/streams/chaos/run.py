@@ -9,6 +9,7 @@ from __future__ import annotations
 import random
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
@@ -199,13 +200,15 @@ def _work(
                 f"kills {len(fleet.kills)}" + ("  the broker stands still" if chaos.standing_still else "")
             )
             is_done = outside.done and chaos.over and book.final == terms.notifications and not came
-            if is_done and _all_read(kafka):
+            if is_done and not _unread(kafka):
                 return
             if time.monotonic() - started > terms.limit_s:
-                raise Unfinished(_what_is_open(terms, outside, book, chaos, fleet))
+                raise Unfinished(_what_is_open(terms, kafka, outside, book, chaos, fleet))
 
 
-def _what_is_open(terms: Terms, outside: Outside, book: Book, chaos: _Chaos, fleet: Fleet) -> str:
+def _what_is_open(
+    terms: Terms, kafka: Kafka, outside: Outside, book: Book, chaos: _Chaos, fleet: Fleet
+) -> str:
     still = []
     for notification, told in list(outside.stories.items()):  # the thread may still be asking
         entry = book.entries.get(notification)
@@ -213,20 +216,26 @@ def _what_is_open(terms: Terms, outside: Outside, book: Book, chaos: _Chaos, fle
             stands = "never told of" if entry is None else entry.state.value
             still.append(f"{notification} ({told.fate.value}): {stands}")
     ended = "".join(f"\n{each.name} ended with {each.code}:\n{each.last_words}" for each in fleet.ended)
+    unread = "none" if chaos.standing_still else ", ".join(_unread(kafka)) or "none"
     return (
         f"not at its end after {terms.limit_s:g} s: {len(outside.stories)} of {terms.notifications} asked, "
-        f"{len(still)} still open, such as:\n" + "\n".join(still[:5]) + "\n" + "\n".join(chaos.story) + ended
+        f"{len(still)} still open{', such as' if still else ''}\n"
+        + "\n".join(still[:5])
+        + f"\nunread inputs: {unread}\n"
+        + "\n".join(chaos.story)
+        + ended
     )
 
 
-def _all_read(kafka: Kafka) -> bool:
-    """Whether the processors have committed the offsets of everything in their inputs.
+def _unread(kafka: Kafka) -> list[str]:
+    """Where the processors have not committed the offsets of everything in their inputs.
 
     Asked by reading on from there: what an end offset counts may be the markers of transactions, which nobody
     reads.
     """
     places = [TopicPartition(topic, partition) for topic in _READ for partition in range(PARTITIONS)]
     consumer = Consumer(kafka.consumer("verdict", APP_ID) | {"enable.partition.eof": True})
+    found: Counter[str] = Counter()
     try:
         committed = consumer.committed(places, timeout=30)
         consumer.assign(
@@ -238,13 +247,14 @@ def _all_read(kafka: Kafka) -> bool:
             for message in consumer.consume(1_000, 0.5):
                 error = message.error()
                 if error is None:
-                    return False
-                assert error.code() == KafkaError._PARTITION_EOF, error
-                open_ends -= 1
+                    found[f"{message.topic()} [{message.partition()}]"] += 1
+                else:
+                    assert error.code() == KafkaError._PARTITION_EOF, error
+                    open_ends -= 1
             assert time.monotonic() < deadline, "the broker did not tell what is left to read"
     finally:
         consumer.close()
-    return True
+    return [f"{number} of {place}" for place, number in found.items()]
 
 
 @contextmanager
