@@ -12,8 +12,8 @@ from notifystream.masking import mask_text
 from schemas.records import NotificationRequest, Step
 from schemas.vocabulary import CommandResult, Verdict
 from sinks.analytics.error_meanings import meaning_of
-from streams.delivery.judging import bad_end
-from streams.delivery.row import AttemptState, NotificationRow
+from streams.delivery.attempt import AttemptState
+from streams.delivery.row import NotificationRow
 from streams.delivery.view import attempt_status, standing
 
 
@@ -164,7 +164,7 @@ def _under_way(attempt: AttemptState) -> str:
         if ruling is not None and ruling.verdict is Verdict.DEFER:
             return f"may not be sent now ({ruling.reason}); asked again at {_clock(ruling.until)}"
         return f"waits for its admission since {clock(attempt.asked_at)}"
-    if bad_end(attempt) is not None:
+    if attempt.bad_end is not None:
         return _failure(attempt)
     status = attempt.folded.status
     if status == "sent":
@@ -182,7 +182,7 @@ def _under_way(attempt: AttemptState) -> str:
 
 
 def _failure(attempt: AttemptState) -> str:
-    end = bad_end(attempt)
+    end = attempt.bad_end
     if end is None:
         return attempt_status(attempt)
     code = f" with {end.error_code}, {meaning_of(end.error_code).meaning}" if end.error_code else ""
@@ -198,7 +198,7 @@ def _deadline_for(row: NotificationRow, request: NotificationRequest) -> str:
         return f"attempt {last.attempt + 1} begins"
     if last.commanded_at is None:
         return "admission is asked again"
-    if bad_end(last) is not None:
+    if last.bad_end is not None:
         return "its end is judged: another attempt, another step, or the end"
     wait_ms = request.steps[last.step].wait_ms
     following = request.steps[last.step + 1 : last.step + 2]
@@ -266,7 +266,7 @@ def _admission(attempt: AttemptState) -> Admission | None:
 
 
 def _error(attempt: AttemptState) -> Error | None:
-    end = bad_end(attempt)
+    end = attempt.bad_end
     if end is None:
         return None
     detail = mask_text(end.detail) if end.detail else None

@@ -4,9 +4,9 @@ Guarantees: every row has a deadline, and a step or the row's end follows from i
 """
 
 from schemas.vocabulary import Verdict
-from streams.delivery.judging import bad_end
+from streams.delivery.attempt import AttemptState
 from streams.delivery.policy import DeliveryPolicy
-from streams.delivery.row import AttemptState, NotificationRow
+from streams.delivery.row import NotificationRow
 
 
 def deadline_of(row: NotificationRow, policy: DeliveryPolicy) -> int:
@@ -25,7 +25,7 @@ def deadline_of(row: NotificationRow, policy: DeliveryPolicy) -> int:
             return ruling.until or ruling.at
         again_at = asked_again_at(last, policy)
         return again_at if request.expires_at is None else min(again_at, request.expires_at)
-    end = bad_end(last)
+    end = last.bad_end
     if end is not None:
         return end.at + policy.settle_ms
     if last.accepted_at is None:

@@ -13,7 +13,8 @@ from msgspec.structs import replace
 
 from schemas.records import AdmissionVerdict, AttemptEvent, ProviderStatus
 from schemas.vocabulary import CommandResult
-from streams.delivery.row import AttemptState, Early, NotificationRow, Ruling, SinkAnswer
+from streams.delivery.attempt import AttemptState, Ruling, SinkAnswer
+from streams.delivery.row import Early, NotificationRow
 from streams.fold import BAD_ENDS, KNOWN, StatusMark, add_mark
 
 MOST_EARLY = 64

@@ -6,54 +6,15 @@ Pure. Source of the classes: `streams.error_codes`.
 import hashlib
 
 from schemas.records import NotificationRequest
-from schemas.vocabulary import CommandResult, ErrorClass, NotificationState, Verdict
+from schemas.vocabulary import ErrorClass, NotificationState
+from streams.delivery.attempt import ABSENT, BadEnd
 from streams.delivery.policy import DeliveryPolicy
-from streams.delivery.row import AttemptState, BadEnd, Ruling
-from streams.error_codes import RETRIED_ONCE, classify
+from streams.error_codes import RETRIED_ONCE
 
 RETRIED = frozenset({ErrorClass.TRANSIENT, ErrorClass.RATE})
 _NEXT_STEP = frozenset({ErrorClass.TERMINAL, ErrorClass.BAD_NUMBER, ErrorClass.CHANNEL}) | RETRIED
 # A try that the provider never took cost nothing and tells nothing of the recipient.
 _PATIENCE = 5
-ABSENT = "absent"
-
-
-def bad_end(attempt: AttemptState) -> BadEnd | None:
-    """What is known now: a message that exists is judged by its statuses, else the sink's word counts."""
-    if attempt.sid is not None or attempt.marks:
-        folded = attempt.folded
-        if not folded.bad:
-            return None
-        error_class = classify(folded.error_code)
-        return BadEnd(folded.at or 0, str(folded.status), folded.error_code, error_class)
-    refused = refusal(attempt.ruling) if attempt.ruling is not None else None
-    if refused is not None:
-        return refused
-    answer = attempt.answer
-    if answer is None:
-        return None
-    match answer.result:
-        case CommandResult.ABSENT:
-            return BadEnd(answer.at, ABSENT, None, ErrorClass.TRANSIENT, answer.detail)
-        case CommandResult.REJECTED:
-            error_class = classify(answer.error_code)
-            return BadEnd(answer.at, "rejected", answer.error_code, error_class, answer.detail)
-        case CommandResult.SUPPRESSED:
-            return BadEnd(answer.at, "suppressed", None, ErrorClass.OPT_OUT, "opted-out")
-        case CommandResult.EXPIRED | CommandResult.CANCELED as result:
-            return BadEnd(answer.at, result.value, None, ErrorClass.TERMINAL, answer.detail)
-    return None
-
-
-def refusal(ruling: Ruling) -> BadEnd | None:
-    """The end that a verdict is, if it is one; whatever else is known of the attempt."""
-    match ruling.verdict:
-        case Verdict.SUPPRESS:
-            return BadEnd(ruling.at, "suppressed", None, ErrorClass.OPT_OUT, ruling.reason)
-        case Verdict.NEXT_CHANNEL:
-            return BadEnd(ruling.at, "not_admitted", None, ErrorClass.CHANNEL, ruling.reason)
-        case Verdict.ADMIT | Verdict.DEFER:
-            return None
 
 
 def may_retry(end: BadEnd, tries: int, policy: DeliveryPolicy) -> bool:

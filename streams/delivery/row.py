@@ -13,84 +13,8 @@ from schemas.records import (
     ProviderStatus,
     Step,
 )
-from schemas.vocabulary import Channel, CommandResult, ContentKind, ErrorClass, NotificationState, Verdict
-from streams.fold import GOOD_ENDS, Folded, StatusMark, fold
-
-
-class Ruling(msgspec.Struct, frozen=True, array_like=True):
-    """What admission said to the last check of an attempt. Times in ms."""
-
-    verdict: Verdict
-    reason: str | None
-    at: int
-    until: int | None = None
-    not_after: int | None = None
-    content: ContentKind = ContentKind.TEXT
-
-
-class SinkAnswer(msgspec.Struct, frozen=True, array_like=True):
-    """The last thing the sink said of a command that has no message: absent, held, rejected and the like."""
-
-    result: CommandResult
-    at: int
-    error_code: int | None = None
-    detail: str | None = None
-
-
-class BadEnd(msgspec.Struct, frozen=True, array_like=True):
-    """How an attempt ended badly, and when (ms)."""
-
-    at: int
-    result: str
-    error_code: int | None = None
-    error_class: ErrorClass = ErrorClass.TERMINAL
-    detail: str | None = None
-
-
-class AttemptState(msgspec.Struct, frozen=True, array_like=True):
-    """`attempt` counts from 1, `step` from 0. All times in ms; None: not so far.
-
-    `marks` are the first sights of its statuses, `codes` all error codes with the first time of each;
-    `accepted_at` is when the provider is first known to have it, `reported_at` when its first callback came,
-    `told` and `told_codes` which of `streams.delivery.telling`'s news were written.
-    """
-
-    attempt: int
-    step: int
-    channel: Channel
-    sender: str
-    segments: int
-    asked_at: int
-    template_only: bool = False
-    check: int = 1
-    asks: int = 1
-    ruling: Ruling | None = None
-    commanded_at: int | None = None
-    not_after: int | None = None
-    sid: str | None = None
-    accepted_at: int | None = None
-    reported_at: int | None = None
-    doubted_at: int | None = None
-    answer: SinkAnswer | None = None
-    marks: tuple[StatusMark, ...] = ()
-    codes: tuple[tuple[int, int], ...] = ()
-    fetches: int = 0
-    ended: BadEnd | None = None
-    superseded_at: int | None = None
-    told: int = 0
-    told_codes: tuple[int, ...] = ()
-
-    @property
-    def folded(self) -> Folded:
-        return fold(self.marks)
-
-    @property
-    def has_good_mark(self) -> bool:
-        return any(mark.status in GOOD_ENDS for mark in self.marks)
-
-    @property
-    def last_news_at(self) -> int:
-        return max((mark.at for mark in self.marks), default=self.accepted_at or self.asked_at)
+from schemas.vocabulary import NotificationState
+from streams.delivery.attempt import AttemptState
 
 
 class Closed(msgspec.Struct, frozen=True, array_like=True):

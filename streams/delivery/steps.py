@@ -14,19 +14,18 @@ from msgspec.structs import replace
 from schemas.records import NotificationRequest
 from schemas.vocabulary import CommandResult, ErrorClass, NotificationState, Verdict
 from streams.delivery import writing
+from streams.delivery.attempt import AttemptState, BadEnd
 from streams.delivery.deadlines import asked_again_at, deadline_of, next_fetch_at
 from streams.delivery.facts import join_early
 from streams.delivery.judging import (
-    bad_end,
     may_move_on,
     may_retry,
     reason_after,
-    refusal,
     retry_wait,
     state_after,
 )
 from streams.delivery.policy import DeliveryPolicy
-from streams.delivery.row import AttemptState, BadEnd, Closed, NotificationRow
+from streams.delivery.row import Closed, NotificationRow
 from streams.delivery.telling import tell
 from streams.effects import Emit
 from streams.error_codes import OUTSIDE_WINDOW
@@ -61,14 +60,14 @@ class Steps:
         if last is None:
             return self._start(request)
         if row.retry_at is not None:
-            if bad_end(last) != last.ended:
+            if last.bad_end != last.ended:
                 return self._take_back(last)
             return row.clock >= row.retry_at and self._begin(
                 request, last.step, row.retry_at, template_only=last.template_only
             )
         if last.commanded_at is None:
             return self._admission(request, last)
-        end = bad_end(last)
+        end = last.bad_end
         if end is not None:
             return row.clock >= end.at + self.policy.settle_ms and self._judge(request, last, end)
         return self._under_way(request, last)
@@ -128,7 +127,7 @@ class Steps:
                 return self._ask_later(request, attempt, ruling.until or ruling.at)
             case Verdict.SUPPRESS | Verdict.NEXT_CHANNEL:
                 # Not `bad_end`: callbacks of the attempt, had they come first, would say that it goes on.
-                end = refusal(ruling)
+                end = ruling.refusal
                 assert end is not None
                 return self._judge(request, attempt, end)
 

@@ -9,7 +9,8 @@ from msgspec.structs import replace
 from schemas.records import NotificationRequest
 from schemas.vocabulary import CommandResult, ErrorClass
 from streams.delivery import writing
-from streams.delivery.row import AttemptState, NotificationRow
+from streams.delivery.attempt import AttemptState
+from streams.delivery.row import NotificationRow
 from streams.effects import Emit
 from streams.error_codes import OF_THE_NUMBER, classify
 from streams.fold import GOOD_ENDS

@@ -5,8 +5,9 @@ import msgspec
 from schemas.identity import conflict_id
 from schemas.records import AttemptSummary, NotificationOutcome, NotificationRequest
 from schemas.vocabulary import NotificationState, Verdict
-from streams.delivery.judging import bad_end, reason_after, state_after
-from streams.delivery.row import AttemptState, NotificationRow
+from streams.delivery.attempt import AttemptState
+from streams.delivery.judging import reason_after, state_after
+from streams.delivery.row import NotificationRow
 from streams.error_codes import classify
 from streams.fold import first_seen
 
@@ -31,8 +32,8 @@ def standing(row: NotificationRow) -> Standing:
     if any(each.good for each in folded):
         return Standing(NotificationState.DELIVERED)
     last, closed = row.last, row.closed
-    taken_back = next((bad_end(attempt) for attempt in row.attempts if attempt.has_good_mark), None)
-    end = taken_back or (bad_end(last) if last is not None else None)
+    taken_back = next((attempt.bad_end for attempt in row.attempts if attempt.has_good_mark), None)
+    end = taken_back or (last.bad_end if last is not None else None)
     if end is not None and (taken_back is not None or _was_unconfirmed(row)):
         return Standing(state_after(end), reason_after(end))
     if closed is not None:
@@ -132,7 +133,7 @@ def attempt_status(attempt: AttemptState) -> str:
         return "accepted" if folded.status in _BEFORE_SENT else folded.status
     if attempt.accepted_at is not None:
         return "accepted"
-    end = bad_end(attempt)
+    end = attempt.bad_end
     if end is not None and end.result in _OWN_WORDS:
         return end.result
     if attempt.answer is not None:
@@ -143,7 +144,7 @@ def attempt_status(attempt: AttemptState) -> str:
 
 
 def _summary(attempt: AttemptState, stands: Standing) -> AttemptSummary:
-    end = bad_end(attempt)
+    end = attempt.bad_end
     status = attempt_status(attempt)
     # The notification gave up waiting for its last attempt; a late report still shows through.
     if stands.state is NotificationState.UNCONFIRMED and end is None and status != "held":

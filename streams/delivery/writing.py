@@ -10,7 +10,7 @@ from schemas.records import (
 )
 from schemas.topics import Topic
 from schemas.vocabulary import CommandKind, Consent, ContentKind, Priority
-from streams.delivery.row import AttemptState
+from streams.delivery.attempt import AttemptState
 from streams.effects import Emit
 
 # A settling or canceling is right whenever it comes.

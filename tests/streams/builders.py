@@ -34,8 +34,8 @@ from schemas.vocabulary import (
     Verdict,
 )
 from streams.delivery import DeliveryPolicy, Event, decide
-from streams.delivery.judging import bad_end
-from streams.delivery.row import AttemptState, NotificationRow
+from streams.delivery.attempt import AttemptState
+from streams.delivery.row import NotificationRow
 from streams.delivery.view import Standing, standing
 from streams.effects import Emit
 
@@ -179,7 +179,7 @@ class Story:
     def settle(self) -> tuple[Emit, ...]:
         """Let the time pass in which news of an end may still cross each other."""
         last = self.row.last
-        end = bad_end(last) if last is not None else None
+        end = last.bad_end if last is not None else None
         assert end is not None, "nothing has ended badly"
         assert self.row.due_at == end.at + self.policy.settle_ms
         return self.tick()

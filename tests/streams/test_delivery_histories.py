@@ -30,8 +30,8 @@ from schemas.records import (
     TimerTick,
 )
 from schemas.vocabulary import CommandKind, CommandResult, NotificationState, Verdict
-from streams.delivery.judging import bad_end
-from streams.delivery.row import AttemptState, NotificationRow
+from streams.delivery.attempt import AttemptState
+from streams.delivery.row import NotificationRow
 from streams.delivery.view import outcome_of, standing
 from streams.effects import Emit
 from tests.streams.builders import NID, POLICY
@@ -59,7 +59,7 @@ REACHED = (NotificationState.DELIVERED, NotificationState.READ)
 
 def is_open(attempt: AttemptState) -> bool:
     """Under way: it may still reach the person, and the notification waits for it."""
-    return bad_end(attempt) is None and attempt.superseded_at is None and not attempt.has_good_mark
+    return attempt.bad_end is None and attempt.superseded_at is None and not attempt.has_good_mark
 
 
 def shuffled(history: History, chance: random.Random) -> History:
