@@ -4,9 +4,9 @@ Why not Faust's own producer: its flush before an offset commit gives up after 0
 only logged (facts, Faust table). Here every write of every event goes into one transaction of librdkafka's
 producer, and Faust commits offsets only after `flush`, which commits the transaction first:
 
-1. Events are decided; changelog and effects are written.
+1. Events are decided; effects are written, changed rows are kept.
    A crash here: the transaction is aborted, nobody sees anything, the events are read again.
-2. The transaction is committed.
+2. The changed rows are written to their changelogs, and the transaction is committed.
    A crash here: the events are read again, the recovered rows know them, nothing is written twice.
 3. The rows go to the local disk (`store.partition`).
    A crash here: as after 2, and there is less to recover.
@@ -18,7 +18,7 @@ Writes that come while a commit is under way wait in memory and open the next tr
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple, Protocol
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
@@ -36,11 +36,20 @@ class Write(NamedTuple):
     partition: int = -1
 
 
-class Keeper(Protocol):
-    """Who keeps what is written: told of every commit before and after it."""
+class Rows(NamedTuple):
+    """Rows of one partition of a changelog by key, as a transaction leaves them; None: there is none."""
 
-    def seal(self) -> None:
-        """Everything written so far is about to be committed; what comes now is not part of it."""
+    topic: str
+    partition: int
+    changes: Mapping[bytes, bytes | None]
+
+
+class Keeper(Protocol):
+    """Who keeps rows: asked for them before every commit, and told of it afterwards."""
+
+    def seal(self) -> Iterable[Rows]:
+        """Everything changed so far is about to be committed, and these rows with it; what is changed from
+        now on is not part of it."""
 
     def settle(self, reached: Mapping[tuple[str, int], int], at: int) -> None:
         """It is committed, at `at` (ms). `reached`: the offset behind the last row by topic and partition.
@@ -73,7 +82,8 @@ class Outputs:
         self._lock = asyncio.Lock()
         self._open = False
         self._committing = False
-        self._waiting: list[tuple[str, bytes, bytes | None, int, bool]] = []
+        self._waiting: list[Write] = []
+        self._changed_meanwhile = 0
         self._failure: BaseException | None = None
         self._keepers: list[Keeper] = []
         self._reached: dict[tuple[str, int], int] = {}
@@ -92,7 +102,7 @@ class Outputs:
 
     @property
     def dirty(self) -> bool:
-        return self._open or bool(self._waiting)
+        return self._open or self.backlog > 0
 
     @property
     def ripe(self) -> bool:
@@ -105,22 +115,24 @@ class Outputs:
 
     @property
     def backlog(self) -> int:
-        """Writes waiting behind a commit."""
-        return len(self._waiting)
+        """Writes and changed rows that wait behind a commit."""
+        return len(self._waiting) + self._changed_meanwhile
 
     def write(self, topic: str, key: bytes, value: bytes | None, partition: int = -1) -> None:
         """Put one record into the transaction. partition -1: by the key's murmur2 hash."""
         if self._committing:
-            self._waiting.append((topic, key, value, partition, False))
+            self._waiting.append(Write(topic, key, value, partition))
         else:
-            self._produce(topic, key, value, partition, False)
+            self._begun()
+            self._produce(topic, key, value, partition)
 
-    def write_row(self, topic: str, key: bytes, value: bytes | None, partition: int) -> None:
-        """As `write`, and its offset is told to the keepers once it is committed."""
+    def changed(self) -> None:
+        """A keeper's row was changed, which is part of the transaction that is open now. Each such row is
+        written once, at the commit, however often it was changed before that."""
         if self._committing:
-            self._waiting.append((topic, key, value, partition, True))
+            self._changed_meanwhile += 1
         else:
-            self._produce(topic, key, value, partition, True)
+            self._begun()
 
     async def flush(self) -> None:
         """Commit everything written before this call.
@@ -134,8 +146,13 @@ class Outputs:
             if not self._open:
                 self.committed_at = time.monotonic()
                 return
-            for keeper in self._keepers:
-                keeper.seal()
+            try:
+                for keeper in self._keepers:
+                    for rows in keeper.seal():
+                        self._produce_rows(rows)
+            except BaseException as failed:  # a sealed row that is in no transaction would be lost
+                self.fail(failed)
+                raise
             self._committing = True
             try:
                 await self._in_thread(self._commit)
@@ -145,7 +162,11 @@ class Outputs:
             self.transactions += 1
             self.committed_at = time.monotonic()
             waiting, self._waiting = self._waiting, []
+            if self._changed_meanwhile:
+                self._changed_meanwhile = 0
+                self._begun()
             for write in waiting:
+                self._begun()
                 self._produce(*write)
 
     def fail(self, why: BaseException) -> None:
@@ -165,13 +186,29 @@ class Outputs:
         for keeper in self._keepers:
             keeper.settle(reached, at)
 
-    def _produce(self, topic: str, key: bytes, value: bytes | None, partition: int, is_row: bool) -> None:
+    def _begun(self) -> None:
+        """There is an open transaction, with one thing more in it."""
         if not self._open:
             self._producer.begin_transaction()
             self._open = True
             self.opened_at, self.pending = time.monotonic(), 0
         self.pending += 1
-        report = self._delivered if is_row else None
+
+    def _produce_rows(self, rows: Rows) -> None:
+        left = len(rows.changes)
+        for key, value in rows.changes.items():
+            left -= 1
+            # A report costs as much as the record: only the last one of the partition is asked for.
+            self._produce(rows.topic, key, value, rows.partition, None if left else self._delivered)
+
+    def _produce(
+        self,
+        topic: str,
+        key: bytes,
+        value: bytes | None,
+        partition: int,
+        report: Callable[[KafkaError | None, Message], None] | None = None,
+    ) -> None:
         while True:
             try:
                 self._producer.produce(topic, key=key, value=value, partition=partition, on_delivery=report)

@@ -1,10 +1,10 @@
 """Rows by key and partition, on the local disk and in a changelog topic.
 
 Guarantees: after `load` and `adopt` a partition's rows are those of the last committed transaction of whoever
-owned it before; `put` writes the row to the changelog in the same transaction as the effects decided with it,
-and the disk has it only once that is committed (`store.partition`). In memory are the uncommitted rows and a
-bounded number of recent ones. Replaces Faust's Table: that one's recovery waits for ever behind transaction
-markers, and its changelog goes through the producer that loses sends (see `outputs`).
+owned it before; a row that was `put` is in the changelog by the same transaction as the effects decided with
+it, and the disk has it only once that is committed (`store.partition`). In memory are the uncommitted rows
+and a bounded number of recent ones. Replaces Faust's Table: that one's recovery waits for ever behind
+transaction markers, and its changelog goes through the producer that loses sends (see `outputs`).
 """
 
 import time
@@ -14,7 +14,7 @@ from typing import Generic, NamedTuple, TypeVar
 import msgspec
 
 from schemas.clients import Kafka
-from streams.outputs import Outputs
+from streams.outputs import Outputs, Rows
 from streams.store.database import Database
 from streams.store.errors import NotRecovered
 from streams.store.partition import Due, Partition
@@ -122,7 +122,7 @@ class Table(Generic[R]):
         """Carry a change out, as part of the open transaction."""
         partition, key, before, after, value = change
         due_at = self._codec.due_at
-        outputs.write_row(self.changelog, key, value, partition)
+        outputs.changed()
         self._partition(partition).put(
             key,
             value,
@@ -136,11 +136,10 @@ class Table(Generic[R]):
         """Deadlines of all partitions here that have come by `now` (ms), at most so many of each."""
         return [due for store in self._partitions.values() for due in store.pop_due(now, at_most)]
 
-    def seal(self) -> None:
-        """A transaction with everything put so far is about to be committed."""
+    def seal(self) -> list[Rows]:
+        """A transaction with everything put so far is about to be committed, and these rows with it."""
         self._sealed = list(self._partitions.values())
-        for store in self._sealed:
-            store.seal()
+        return [Rows(self.changelog, store.number, store.seal()) for store in self._sealed]
 
     def settle(self, reached: Mapping[tuple[str, int], int], at: int) -> None:
         """That transaction is committed; `reached` is the offset behind it by topic and partition."""

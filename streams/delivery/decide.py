@@ -19,7 +19,7 @@ from streams.delivery.facts import join
 from streams.delivery.policy import DeliveryPolicy
 from streams.delivery.row import NotificationRow
 from streams.delivery.steps import settled
-from streams.delivery.view import conflict_outcome, outcome_of, same_view
+from streams.delivery.view import conflict_outcome, outcome, view_of
 from streams.effects import Emit
 
 Event = NotificationRequest | AdmissionVerdict | AttemptEvent | ProviderStatus | TimerTick
@@ -66,11 +66,13 @@ def decide(row: NotificationRow | None, event: Event, at: int, policy: DeliveryP
 
 
 def _published(before: NotificationRow, after: NotificationRow, effects: list[Emit]) -> Decision:
-    view = outcome_of(after)
-    if view is not None and not same_view(outcome_of(before), view):
-        after = replace(after, version=before.version + 1)
-        view = replace(view, version=after.version)
-        effects.append(Emit(Topic.OUTCOMES, view.notification_id, view))
+    request = after.request
+    if request is not None:
+        view = view_of(after)
+        if before.request is None or view != view_of(before):
+            after = replace(after, version=before.version + 1)
+            told = outcome(request, after, view)
+            effects.append(Emit(Topic.OUTCOMES, told.notification_id, told))
     return Decision(after, tuple(effects))
 
 

@@ -1,5 +1,7 @@
 """The public view of a notification's row: what its producer and the analysts are told."""
 
+from typing import NamedTuple
+
 import msgspec
 
 from schemas.identity import conflict_id
@@ -59,12 +61,27 @@ def _was_unconfirmed(row: NotificationRow) -> bool:
     return row.closed is not None and row.closed.state is NotificationState.UNCONFIRMED
 
 
+class View(NamedTuple):
+    """What of a row its readers see, but for what never changes, and when and how often they were told."""
+
+    stands: Standing
+    duplicates: int
+    attempts: tuple[AttemptSummary, ...]
+
+
+def view_of(row: NotificationRow) -> View:
+    stands = standing(row)
+    return View(stands, row.duplicates, tuple([_summary(attempt, stands) for attempt in row.attempts]))
+
+
 def outcome_of(row: NotificationRow) -> NotificationOutcome | None:
     """The outcome as the row has it, or None while only callbacks have come."""
-    request = row.request
-    if request is None:
-        return None
-    stands = standing(row)
+    return None if row.request is None else outcome(row.request, row, view_of(row))
+
+
+def outcome(request: NotificationRequest, row: NotificationRow, view: View) -> NotificationOutcome:
+    """The outcome of a row whose request and view these are."""
+    stands = view.stands
     return NotificationOutcome(
         notification_id=request.notification_id,
         version=row.version,
@@ -83,18 +100,9 @@ def outcome_of(row: NotificationRow) -> NotificationOutcome | None:
         priority=request.priority,
         requested_at=request.requested_at,
         updated_at=max(row.heard_at, row.clock, row.closed.at if row.closed is not None else 0),
-        duplicates=row.duplicates,
-        attempts=tuple(_summary(attempt, stands) for attempt in row.attempts),
+        duplicates=view.duplicates,
+        attempts=view.attempts,
         metadata=request.metadata,
-    )
-
-
-def same_view(one: NotificationOutcome | None, other: NotificationOutcome | None) -> bool:
-    """Whether a reader would see no difference; when it was written is not one."""
-    if one is None or other is None:
-        return one is other
-    return msgspec.structs.replace(one, version=0, updated_at=0) == msgspec.structs.replace(
-        other, version=0, updated_at=0
     )
 
 

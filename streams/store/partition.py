@@ -2,9 +2,10 @@
 
 A commit, and what a crash after each step leaves behind:
 
-1. Events change rows: the new bytes go into the open transaction's changelog and into the overlay here.
+1. Events change rows: the new bytes go into the overlay here, and what else follows into the transaction.
    Crash: the transaction is aborted, the overlay is gone, the disk never knew. The events are read again.
-2. `seal`: the overlay is closed; what comes from now on belongs to the next transaction.
+2. `seal`: the overlay is closed and its rows go into the transaction's changelog, each once; what comes from
+   now on belongs to the next transaction.
    Crash: as before.
 3. The transaction is committed.
    Crash: the disk is behind by this transaction; its offset says so, and recovery reads the rest.
@@ -18,7 +19,7 @@ forgotten deletions meanwhile (see `recovery`).
 """
 
 import struct
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 import msgspec
@@ -141,10 +142,12 @@ class Partition:
 
     # -- the commit -----------------------------------------------------------------------------------------
 
-    def seal(self) -> None:
-        """Step 2: what was changed so far belongs to the transaction about to be committed."""
+    def seal(self) -> Mapping[bytes, bytes | None]:
+        """Step 2: what was changed so far belongs to the transaction about to be committed. Returns the rows
+        that its changelog needs."""
         self._sealed, self._fresh = self._fresh, _Overlay()
         self._sealed_counts = (self.rows, self.timers)
+        return self._sealed.rows
 
     def settle(self, offset: int | None, at: int) -> None:
         """Step 4: the sealed changes are committed; `offset` is behind the last of them in the changelog, or

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
 import time
 from collections.abc import Iterator
@@ -84,6 +85,41 @@ async def test_the_last_committed_row_of_each_key_is_recovered(
     for place in (directory, tmp_path / "empty"):
         assert recovered(quiet, place, one)[0] == SECOND
         assert recovered(quiet, place, other)[0] == FIRST
+
+
+async def test_a_row_that_is_changed_several_times_in_a_transaction_is_written_once(
+    quiet: World, directory: Path, tmp_path: Path
+) -> None:
+    key = new_id().encode()
+    recovered(quiet, tmp_path / "reader", key)
+    with table(quiet, directory) as rows:
+        async with started(quiet, new_id()) as outputs:
+            outputs.attach(rows)
+            load(rows)
+            put(rows, key, FIRST, outputs)
+            put(rows, key, SECOND, outputs)
+            await outputs.flush()
+    assert recovered(quiet, tmp_path / "reader", key) == (SECOND, 1)
+
+
+async def test_a_row_that_is_changed_while_a_commit_is_under_way_comes_with_the_next(
+    quiet: World, directory: Path, tmp_path: Path
+) -> None:
+    key = new_id().encode()
+    with table(quiet, directory) as rows:
+        async with started(quiet, new_id()) as outputs:
+            outputs.attach(rows)
+            load(rows)
+            put(rows, key, FIRST, outputs)
+            flushing = asyncio.create_task(outputs.flush())
+            await asyncio.sleep(0)  # the task runs up to its commit
+            put(rows, key, SECOND, outputs)
+            assert outputs.backlog == 1
+            await flushing
+            assert (outputs.backlog, outputs.dirty) == (0, True)
+            assert recovered(quiet, tmp_path / "before", key)[0] == FIRST
+            await outputs.flush()
+    assert recovered(quiet, tmp_path / "after", key)[0] == SECOND
 
 
 async def test_a_restart_on_its_own_disk_reads_nothing_again(quiet: World, directory: Path) -> None:
@@ -176,13 +212,15 @@ async def test_a_recovery_is_broken_off_and_goes_on_where_it_was(
     monkeypatch.setattr("streams.store.recovery._AT_ONCE", 5)
     monkeypatch.setattr("streams.store.recovery._STEP", 5)
     with table(quiet, directory) as rows, rows.recovery() as source:
-        answers = iter([False, False, True])
+
+        def begun() -> int:
+            return Partition(rows._database, 1, 0).reached.offset
+
         with pytest.raises(RecoveryInterrupted, match="taken away"):
-            rows.load(source, 0, lambda: next(answers))
-        begun = Partition(rows._database, 1, 0).reached.offset
-        assert begun > 0
+            rows.load(source, 0, lambda: begun() > 0)
+        part = begun()
         whole = rows.load(source, 0)
-        assert whole.store.reached.offset > begun
+        assert 0 < part < whole.store.reached.offset
     assert recovered(quiet, directory, key + b"19")[0] == FIRST
 
 
