@@ -20,6 +20,9 @@ Faust keeps the group membership, the assignment, the agents and the committing 
   process that does not advance is ended by whoever watches `/healthz` (`probe`).
 - *A member that the group has given up, and that does not know it yet*: `lease` refuses to commit when no
   heartbeat was answered for a session's time.
+- *Events passed over*: what was fetched and then dropped in a rebalance is committed when something behind it
+  is handled in time. Nothing is fetched between two assignments, and every batch names the offset that must
+  have been reached before it (`PlaceLost`).
 - *Agents that raise* are restarted behind the event they failed on: agents here never raise.
 - *A task, a future, a lock and a dozen calls for every event*: an event of Faust's is here what one fetch
   brought of one partition (`Batch`), at most `BATCH` records.
@@ -37,9 +40,9 @@ from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 
 from schemas.clients import Kafka
+from streams.batches import Batch, Chain
 from streams.outputs import Outputs
 
-BATCH = 256
 _BATCHES_AHEAD = 16
 _FETCH_WAIT_MS = 50
 _NOTHING_READY_PAUSE_S = 0.05
@@ -47,14 +50,6 @@ _NOTHING_READY_PAUSE_S = 0.05
 
 class LeaseLost(Exception):
     """The group may have given this process's partitions to another one: it must write nothing more."""
-
-
-class Batch(NamedTuple):
-    """Records of one partition in their order. `epoch`: between which two rebalances they were read."""
-
-    tp: TP
-    epoch: int
-    records: list[Any]
 
 
 class Progress(NamedTuple):
@@ -122,6 +117,8 @@ class _Consumer(driver.Consumer):  # type: ignore[misc]
         self.epoch = 0
         self.positions: dict[TP, int] = {}
         self.handed: dict[TP, int] = {}
+        self._chain = Chain()
+        self._between_assignments = False
 
     def _new_consumer_thread(self) -> Any:
         return _ConsumerThread(self, loop=self.loop, beacon=self.beacon)
@@ -147,30 +144,28 @@ class _Consumer(driver.Consumer):  # type: ignore[misc]
         """What one fetch brought, in batches instead of single records."""
         epoch = self.epoch
         fetched, active = await self._wait_next_records(timeout)
-        if fetched is None or self.should_stop:
-            return
-        if not self.flow_active:
-            await self.perform_seek()
-            return
-        for tp, records in fetched.items():
-            for batch in self._batches(tp, epoch, records):
-                if self.epoch != epoch or not self.flow_active:
-                    return  # read again from the committed offset, by whoever has the partition then
-                if tp in active or tp in self._buffered_partitions:
-                    self.handed[tp] = batch.records[-1].offset
-                    yield tp, self._event(batch)
-
-    def _batches(self, tp: TP, epoch: int, records: list[Any]) -> Iterator[Batch]:
-        position = self.positions.get(tp, 0)
-        if records[0].offset < position:  # after a seek back to the committed offset
-            records = [record for record in records if record.offset >= position]
-        for start in range(0, len(records), BATCH):
-            yield Batch(tp, epoch, records[start : start + BATCH])
+        if fetched is None or self.should_stop or self._between_assignments or self.epoch != epoch:
+            return  # read again from the committed offset, by whoever has the partition then
+        batches = [
+            batch
+            for tp, records in fetched.items()
+            if tp in active or tp in self._buffered_partitions
+            for batch in self._chain.batches(tp, epoch, records)
+        ]
+        for batch in batches:
+            if self.epoch != epoch or not self.flow_active:
+                return
+            self.handed[batch.tp] = batch.end - 1
+            yield batch.tp, self._event(batch)
 
     def _event(self, batch: Batch) -> Any:
         message = self._to_message(batch.tp, batch.records[-1])
         message.key, message.value = None, batch
         return message
+
+    async def perform_seek(self) -> None:
+        """Faust seeks to the committed offsets after each rebalance, partition after partition, and breaks
+        when the next rebalance comes meanwhile. aiokafka begins each assignment there by itself."""
 
     # -- committing -----------------------------------------------------------------------------------------
 
@@ -181,15 +176,24 @@ class _Consumer(driver.Consumer):  # type: ignore[misc]
         return self.positions.get(tp)
 
     async def on_partitions_revoked(self, revoked: set[TP]) -> None:
-        self.epoch += 1  # from here on nothing is handled that was read before
+        # From here on nothing is handled that was read before, and nothing is read: what came now would be
+        # handled, and committed, although what lies before it was not.
+        self.epoch += 1
+        self._between_assignments = True
         await self.commit()
         self.positions.clear()
         self.handed.clear()
+        self._chain = Chain()
         await super().on_partitions_revoked(revoked)
 
     async def on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:
         self._thread.heard_at = time.monotonic()
+        self._between_assignments = False
         await super().on_partitions_assigned(assigned, generation_id)
+
+    def check(self, batch: Batch) -> None:
+        """Raises PlaceLost."""
+        self._chain.check(batch, self.positions)
 
     def verify_event_path(self, now: float, tp: TP) -> None:
         """Faust's look for livelocks knows acks only; ours is `probe`."""
@@ -228,11 +232,19 @@ class Engine(faust.App):  # type: ignore[misc]
         """Which batches are of the present: those read since the last rebalance began."""
         return int(self.consumer.epoch)
 
+    def is_next(self, batch: Batch) -> bool:
+        """Whether it is to be handled now; False when it was read before the last rebalance, and will be read
+        again. Raises PlaceLost when something before it was not handled."""
+        if batch.epoch != self.epoch:
+            return False
+        self.consumer.check(batch)
+        return True
+
     def handled(self, batch: Batch) -> None:
         """Everything in the batch is written: its offsets go with the next commit."""
         if batch.epoch == self.epoch:
             positions = self.consumer.positions
-            positions[batch.tp] = max(positions.get(batch.tp, 0), batch.records[-1].offset + 1)
+            positions[batch.tp] = max(positions.get(batch.tp, 0), batch.end)
 
     def lease(self) -> None:
         """Raises LeaseLost when no heartbeat was answered for as long as a session lasts."""

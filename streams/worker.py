@@ -19,11 +19,12 @@ from prometheus_client import REGISTRY
 from schemas.codec import Codec
 from schemas.topics import Topic
 from streams.assignment import Assignment
+from streams.batches import Batch
 from streams.config import APP_ID, StreamsConfig
 from streams.counts import Counts
 from streams.delivery.row import NotificationRow
 from streams.ending import end_within
-from streams.engine import Batch, create_engine
+from streams.engine import create_engine
 from streams.metrics import Metrics
 from streams.outputs import Outputs
 from streams.probe import LOOK_EVERY_S, Liveness, served
@@ -113,9 +114,9 @@ class Worker:
         self.engine.agent(topics, name=processor.stage, sink=[])(carry)
 
     async def _carry(self, processor: Processor, batch: Batch) -> None:
-        if batch.epoch != self.engine.epoch:
-            return  # taken away meanwhile: its new owner reads it again
         try:
+            if not self.engine.is_next(batch):
+                return  # taken away meanwhile: its new owner reads it again
             handle = processor.handle
             topic, partition = batch.tp
             for record in batch.records:

@@ -27,9 +27,10 @@ from faust.types import TP
 from bench.ingress.processor import Spent, spent_by
 from bench.streams.sampling import Sample, Sampler, Share
 from schemas.clients import Kafka
+from streams.batches import BATCH
 from streams.config import StreamsConfig
 from streams.delivery import DeliveryPolicy
-from streams.engine import BATCH, Engine
+from streams.engine import Engine
 from streams.intake import IntakePolicy
 from streams.worker import Worker
 from tests.waiting import wait_until

@@ -1,8 +1,9 @@
 """The order in which a processor must have read the records of one key, found from the rows it left behind.
 
-A changelog that nothing was compacted from holds every row of a key, one after the other. An order of the
-key's inputs explains it when the pure decision, input after input, makes exactly these rows, and each input
-of each topic is read, those of one topic in their order. Then the effects of these decisions are what
+A changelog that nothing was compacted from holds the rows of a key as each transaction left them, one after
+the other. An order of the key's inputs explains it when the pure decision, input after input, comes past
+exactly these rows and ends at the last of them, each decision's effects are somewhere in the outputs, and each
+input of each topic is read, those of one topic in their order. Then the effects of these decisions are what
 must have been written: nothing else, and nothing less. Pure.
 """
 
@@ -27,11 +28,13 @@ class Input(NamedTuple, Generic[E]):
 
 
 class Stepped(NamedTuple, Generic[R]):
-    """What a decision makes of a row: the row after it, its bytes if it is another, and what it writes."""
+    """What a decision makes of a row: the row after it, its bytes if it is another, and what it writes;
+    `possible` unless that was never written."""
 
     row: R | None
     value: bytes | None
     effects: tuple[Emit, ...]
+    possible: bool = True
 
 
 class Explained(NamedTuple, Generic[R, E]):
@@ -63,9 +66,12 @@ class _Option(NamedTuple, Generic[E]):
 
 
 class _Frame(NamedTuple, Generic[R, E]):
+    """`unseen`: the row's bytes, unless they are the last of the rows found."""
+
     positions: tuple[int, ...]
     found: int
     row: R | None
+    unseen: bytes | None
     options: Iterator[_Option[E]]
     taken: Input[E] | None
     effects: tuple[Emit, ...]
@@ -78,18 +84,19 @@ def explain(
     *,
     twice: bool = False,
 ) -> Explained[R, E] | Unexplained[R, E]:
-    """An order of all inputs that makes these rows; the earliest first, wherever several do.
+    """An order of all inputs that comes past these rows; the earliest first, wherever several do. A row
+    between two of them was changed again within its transaction.
 
     `twice`: an input may be read again (after a crash) with another result than before. Raises OverflowError
     when there are more orders than can be tried.
     """
-    seen: set[tuple[tuple[int, ...], int]] = set()
-    path: list[_Frame[R, E]] = [_frame(queues, (0,) * len(queues), 0, None, None, (), twice=twice)]
+    seen: set[tuple[tuple[int, ...], int, bytes | None]] = set()
+    path: list[_Frame[R, E]] = [_frame(queues, (0,) * len(queues), 0, None, None, None, (), twice=twice)]
     deepest = path[0]
     steps = 0
     while path:
         frame = path[-1]
-        if frame.found == len(rows) and all(map(_is_end, frame.positions, queues)):
+        if frame.found == len(rows) and frame.unseen is None and all(map(_is_end, frame.positions, queues)):
             order = tuple(each.taken for each in path if each.taken is not None)
             effects = tuple(effect for each in path for effect in each.effects)
             return Explained(frame.row, order, effects, len(order) - sum(map(len, queues)))
@@ -100,16 +107,19 @@ def explain(
         steps += 1
         if steps > MOST_STEPS:
             raise OverflowError(f"{steps} decisions tried on {len(rows)} rows")
-        row, value, effects = step(frame.row, choice.given)
-        if value is None and choice.again:
+        row, value, effects, possible = step(frame.row, choice.given)
+        if not possible or (value is None and choice.again):
             continue
-        if value is not None and (frame.found == len(rows) or value != rows[frame.found]):
+        if value is not None and frame.found == len(rows):
             continue
         positions = frame.positions if choice.again else _advanced(frame.positions, choice.queue)
-        found = frame.found + (value is not None)
-        if (positions, found) not in seen:
-            seen.add((positions, found))
-            path.append(_frame(queues, positions, found, row, choice.given, effects, twice=twice))
+        found, unseen = frame.found, frame.unseen
+        if value is not None:
+            is_next = value == rows[found]
+            found, unseen = found + is_next, None if is_next else value
+        if (positions, found, unseen) not in seen:
+            seen.add((positions, found, unseen))
+            path.append(_frame(queues, positions, found, row, unseen, choice.given, effects, twice=twice))
             if found >= deepest.found:
                 deepest = path[-1]
     heads = [queue[at].event for queue, at in zip(queues, deepest.positions, strict=True) if at < len(queue)]
@@ -121,6 +131,7 @@ def _frame(
     positions: tuple[int, ...],
     found: int,
     row: R | None,
+    unseen: bytes | None,
     taken: Input[E] | None,
     effects: tuple[Emit, ...],
     *,
@@ -139,7 +150,7 @@ def _frame(
         for given in queue[:at]
         if twice
     )
-    return _Frame(positions, found, row, chain(heads, before), taken, effects)
+    return _Frame(positions, found, row, unseen, chain(heads, before), taken, effects)
 
 
 def _is_end(position: int, queue: Sequence[Input[E]]) -> bool:

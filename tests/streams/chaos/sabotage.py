@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from schemas.topics import Topic
+from streams.batches import Batch
 from streams.delivery import telling
 from streams.engine import _Consumer, _Producer
 from streams.processors import Writer
@@ -27,17 +28,16 @@ def lost_effect() -> None:
 
 def offsets_first() -> None:
     """Offsets are committed when a batch is read, before anything that follows from it."""
-    batches = _Consumer._batches
+    event = _Consumer._event
 
-    def hasty(self: Any, tp: Any, epoch: int, records: list[Any]) -> Any:
-        made = list(batches(self, tp, epoch, records))
-        self.positions[tp] = max(self.positions.get(tp, 0), records[-1].offset + 1)
-        return iter(made)
+    def hasty(self: Any, batch: Batch) -> Any:
+        self.positions[batch.tp] = max(self.positions.get(batch.tp, 0), batch.end)
+        return event(self, batch)
 
     async def no_flush(self: Any) -> None:
         """Nothing is waited for."""
 
-    setattr(_Consumer, "_batches", hasty)  # noqa: B010 - mypy lets no method be assigned
+    setattr(_Consumer, "_event", hasty)  # noqa: B010 - mypy lets no method be assigned
     setattr(_Producer, "flush", no_flush)  # noqa: B010
 
 

@@ -27,6 +27,7 @@ from tests.streams.chaos.judging import (
     judge_delivery,
     judge_intake,
     judge_recipients,
+    know,
     survey,
 )
 from tests.streams.chaos.outside import Place
@@ -72,15 +73,17 @@ def judge(
     """The processes must have ended. `unreadable`: what was written for nobody to read, and where it lies."""
     spawned = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(_CHILDREN, mp_context=spawned) as pool:
+        surveys = [pool.submit(survey, server, partition) for partition in range(PARTITIONS)]
+        wrong = check_stores(server.kafka, datadirs, directory / "fresh")
+        written = [future.result() for future in surveys]
+    digests = frozenset(digest for some in written for digest in some.found)
+    with ProcessPoolExecutor(_CHILDREN, spawned, initializer=know, initargs=(digests,)) as pool:
 
         def each(task: object) -> list[Future[Expected]]:
             return [pool.submit(task, server, partition) for partition in range(PARTITIONS)]  # type: ignore[arg-type]
 
-        delivery, recipients, intake = each(judge_delivery), each(judge_recipients), each(judge_intake)
-        surveys = [pool.submit(survey, server, partition) for partition in range(PARTITIONS)]
-        wrong = check_stores(server.kafka, datadirs, directory / "fresh")
-        told = [[future.result() for future in some] for some in (delivery, recipients, intake)]
-        written = [future.result() for future in surveys]
+        futures = [each(judge_delivery), each(judge_recipients), each(judge_intake)]
+        told = [[future.result() for future in some] for some in futures]
     verdict = Verdict(
         wrong + [each for some in told for expected in some for each in expected.strange],
         notifications=sum(each.keys for each in told[0]),
