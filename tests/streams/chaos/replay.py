@@ -2,9 +2,9 @@
 
 A changelog that nothing was compacted from holds the rows of a key as each transaction left them, one after
 the other. An order of the key's inputs explains it when the pure decision, input after input, comes past
-exactly these rows and ends at the last of them, each decision's effects are somewhere in the outputs, and each
-input of each topic is read, those of one topic in their order. Then the effects of these decisions are what
-must have been written: nothing else, and nothing less. Pure.
+exactly these rows and ends at the last of them, each decision's effects are somewhere in the outputs, and
+each input of each topic is read, those of one topic in their order. Then the effects of these decisions are
+what must have been written: nothing else, and nothing less. Pure.
 """
 
 from __future__ import annotations
