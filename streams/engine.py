@@ -20,8 +20,10 @@ Faust keeps the group membership, the assignment, the agents and the committing 
   process that does not advance is ended by whoever watches `/healthz` (`probe`).
 - *A member that the group has given up, and that does not know it yet*: `lease` refuses to commit when no
   heartbeat was answered for a session's time.
-- *Events passed over*: what was fetched and then dropped in a rebalance is committed when something behind it
-  is handled in time. Nothing is fetched between two assignments, and every batch names the offset that must
+- *Events passed over*: what was fetched and dropped in a rebalance is lost when something behind it is
+  handled and committed in time; and a fetch that waits through the rebalance brings the first records of the
+  next assignment, which Faust drops. Nothing is taken between two assignments (`between_assignments`: from
+  before the last commit of the one until Faust knows of the next), and every batch names the offset that must
   have been reached before it (`PlaceLost`).
 - *Agents that raise* are restarted behind the event they failed on: agents here never raise.
 - *A task, a future, a lock and a dozen calls for every event*: an event of Faust's is here what one fetch
@@ -68,8 +70,35 @@ class _Producer(driver.Producer):  # type: ignore[misc]
         await self.app.outputs.flush()
 
 
+class _Unremembered(dict[TP, None]):
+    """Faust's note of the last offset handed on, by which it drops what is read again after a rebalance."""
+
+    def __getitem__(self, tp: TP) -> None:
+        return None
+
+
 class _ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
     heard_at = float("-inf")
+    fetched_epoch = 0
+
+    async def _fetch_records(
+        self,
+        consumer: Any,
+        active_partitions: set[TP],
+        timeout: float | None = None,  # noqa: ASYNC109  Faust's signature
+        max_records: int | None = None,
+    ) -> Mapping[Any, list[Any]]:
+        fetched: Mapping[Any, list[Any]] = await super()._fetch_records(
+            consumer, active_partitions, timeout, max_records
+        )
+        # Nothing may be awaited from here on: the assignment that these records are of is still the same.
+        if fetched and (self.consumer.between_assignments or not self.consumer.flow_active):
+            # A fetch that was waiting brings records of the next assignment before anybody is ready for them.
+            for tp in fetched.keys() & consumer.assignment():
+                consumer.seek(tp, fetched[tp][0].offset)
+            return {}
+        self.fetched_epoch = self.consumer.epoch
+        return fetched
 
     def _create_worker_consumer(self, transport: Any) -> Any:
         consumer = super()._create_worker_consumer(transport)
@@ -118,7 +147,8 @@ class _Consumer(driver.Consumer):  # type: ignore[misc]
         self.positions: dict[TP, int] = {}
         self.handed: dict[TP, int] = {}
         self._chain = Chain()
-        self._between_assignments = False
+        self.between_assignments = False
+        self._read_offset = _Unremembered()
 
     def _new_consumer_thread(self) -> Any:
         return _ConsumerThread(self, loop=self.loop, beacon=self.beacon)
@@ -142,15 +172,12 @@ class _Consumer(driver.Consumer):  # type: ignore[misc]
         timeout: float,  # noqa: ASYNC109  Faust's signature
     ) -> AsyncIterator[tuple[TP, Any]]:
         """What one fetch brought, in batches instead of single records."""
+        fetched, _ = await self._wait_next_records(timeout)
+        if not fetched or self.should_stop or self._thread.fetched_epoch != self.epoch:
+            return  # of an assignment that is over: read again from the committed offset
         epoch = self.epoch
-        fetched, active = await self._wait_next_records(timeout)
-        if fetched is None or self.should_stop or self._between_assignments or self.epoch != epoch:
-            return  # read again from the committed offset, by whoever has the partition then
         batches = [
-            batch
-            for tp, records in fetched.items()
-            if tp in active or tp in self._buffered_partitions
-            for batch in self._chain.batches(tp, epoch, records)
+            batch for tp, records in fetched.items() for batch in self._chain.batches(tp, epoch, records)
         ]
         for batch in batches:
             if self.epoch != epoch or not self.flow_active:
@@ -179,7 +206,7 @@ class _Consumer(driver.Consumer):  # type: ignore[misc]
         # From here on nothing is handled that was read before, and nothing is read: what came now would be
         # handled, and committed, although what lies before it was not.
         self.epoch += 1
-        self._between_assignments = True
+        self.between_assignments = True
         await self.commit()
         self.positions.clear()
         self.handed.clear()
@@ -188,7 +215,7 @@ class _Consumer(driver.Consumer):  # type: ignore[misc]
 
     async def on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:
         self._thread.heard_at = time.monotonic()
-        self._between_assignments = False
+        self.between_assignments = False
         await super().on_partitions_assigned(assigned, generation_id)
 
     def check(self, batch: Batch) -> None:
