@@ -75,6 +75,7 @@ class _Frame(NamedTuple, Generic[R, E]):
     options: Iterator[_Option[E]]
     taken: Input[E] | None
     effects: tuple[Emit, ...]
+    again: int
 
 
 def explain(
@@ -82,16 +83,16 @@ def explain(
     rows: Sequence[bytes],
     step: Step[R, E],
     *,
-    twice: bool = False,
+    again: int = 0,
 ) -> Explained[R, E] | Unexplained[R, E]:
     """An order of all inputs that comes past these rows; the earliest first, wherever several do. A row
     between two of them was changed again within its transaction.
 
-    `twice`: an input may be read again (after a crash) with another result than before. Raises OverflowError
-    when there are more orders than can be tried.
+    `again`: so many inputs at most are read again (after a crash) with another result than before. Raises
+    OverflowError when there are more orders than can be tried.
     """
-    seen: set[tuple[tuple[int, ...], int, bytes | None]] = set()
-    path: list[_Frame[R, E]] = [_frame(queues, (0,) * len(queues), 0, None, None, None, (), twice=twice)]
+    seen: set[tuple[tuple[int, ...], int, bytes | None, int]] = set()
+    path: list[_Frame[R, E]] = [_frame(queues, (0,) * len(queues), 0, None, None, None, (), again)]
     deepest = path[0]
     steps = 0
     while path:
@@ -117,9 +118,10 @@ def explain(
         if value is not None:
             is_next = value == rows[found]
             found, unseen = found + is_next, None if is_next else value
-        if (positions, found, unseen) not in seen:
-            seen.add((positions, found, unseen))
-            path.append(_frame(queues, positions, found, row, unseen, choice.given, effects, twice=twice))
+        left = frame.again - choice.again
+        if (positions, found, unseen, left) not in seen:
+            seen.add((positions, found, unseen, left))
+            path.append(_frame(queues, positions, found, row, unseen, choice.given, effects, left))
             if found >= deepest.found:
                 deepest = path[-1]
     heads = [queue[at].event for queue, at in zip(queues, deepest.positions, strict=True) if at < len(queue)]
@@ -134,8 +136,7 @@ def _frame(
     unseen: bytes | None,
     taken: Input[E] | None,
     effects: tuple[Emit, ...],
-    *,
-    twice: bool,
+    again: int,
 ) -> _Frame[R, E]:
     """Its options: the earliest head first; then, where it may be, what was read before."""
     heads = [
@@ -148,9 +149,9 @@ def _frame(
         _Option(number, given, again=True)
         for number, (queue, at) in enumerate(zip(queues, positions, strict=True))
         for given in queue[:at]
-        if twice
+        if again
     )
-    return _Frame(positions, found, row, unseen, chain(heads, before), taken, effects)
+    return _Frame(positions, found, row, unseen, chain(heads, before), taken, effects, again)
 
 
 def _is_end(position: int, queue: Sequence[Input[E]]) -> bool:

@@ -126,7 +126,7 @@ def test_a_row_that_was_lost_between_two_others_is_told() -> None:
 
 def test_an_input_that_is_read_again_with_a_result_is_explained_only_where_that_may_be() -> None:
     assert isinstance(explain(queues("ab"), rows("aba"), fickle), Unexplained)
-    found = explain(queues("ab"), rows("aba"), fickle, twice=True)
+    found = explain(queues("ab"), rows("aba"), fickle, again=1)
     assert isinstance(found, Explained)
     assert found.again == 1
 
