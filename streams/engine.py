@@ -88,15 +88,16 @@ class _ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
         timeout: float | None = None,  # noqa: ASYNC109  Faust's signature
         max_records: int | None = None,
     ) -> Mapping[Any, list[Any]]:
-        fetched: Mapping[Any, list[Any]] = await super()._fetch_records(
+        fetched: dict[Any, list[Any]] = await super()._fetch_records(
             consumer, active_partitions, timeout, max_records
         )
-        # Nothing may be awaited from here on: the assignment that these records are of is still the same.
-        if fetched and (self.consumer.between_assignments or not self.consumer.flow_active):
-            # A fetch that was waiting brings records of the next assignment before anybody is ready for them.
-            for tp in fetched.keys() & consumer.assignment():
-                consumer.seek(tp, fetched[tp][0].offset)
-            return {}
+        # Nothing may be awaited from here on: these records are of the assignment that is now. A fetch that was
+        # waiting brings the first ones of the next assignment before anybody is ready for them: put back.
+        ready = self.consumer.ready
+        for tp in [tp for tp in fetched if tp.partition not in ready]:
+            records = fetched.pop(tp)
+            if tp in consumer.assignment():
+                consumer.seek(tp, records[0].offset)
         self.fetched_epoch = self.consumer.epoch
         return fetched
 
@@ -149,6 +150,12 @@ class _Consumer(driver.Consumer):  # type: ignore[misc]
         self._chain = Chain()
         self.between_assignments = False
         self._read_offset = _Unremembered()
+
+    @property
+    def ready(self) -> set[int]:
+        """Numbers of the partitions whose records may be taken now."""
+        is_between = self.between_assignments or not self.flow_active
+        return set() if is_between else self.app.ready
 
     def _new_consumer_thread(self) -> Any:
         return _ConsumerThread(self, loop=self.loop, beacon=self.beacon)

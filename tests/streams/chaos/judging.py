@@ -171,7 +171,13 @@ def judge_delivery(server: Server, partition: int) -> Expected:
     late = differing = twice = 0
     for key in read.queues.keys() | told.keys():
         queues = read.queues.get(key, [[] for _ in OF_DELIVERY])
-        found = _explained(key, queues, told.get(key, []), step, judged, codec, twice=False)
+        left = told.get(key, [])
+        decoded = [rows.decode(value) for value in left]
+
+        def fits(row: NotificationRow, at: int, decoded: list[NotificationRow] = decoded) -> bool:
+            return _leads_to(row, decoded[at])
+
+        found = _explained(key, queues, left, step, judged, codec, fits=fits, twice=False)
         if found is None:
             continue
         judged.written.update(_digests(codec, found.effects))
@@ -206,7 +212,9 @@ def judge_recipients(server: Server, partition: int) -> Expected:
     for key in read.queues.keys() | told.keys():
         queues = read.queues.get(key, [[] for _ in OF_RECIPIENTS])
         # A check that is read again after the person has opted out gets another verdict: that is its promise.
-        found = _explained(key, queues, told.get(key, []), step, judged, codec, twice=True)
+        found = _explained(
+            key, queues, told.get(key, []), step, judged, codec, fits=lambda *_: True, twice=True
+        )
         if found is not None:
             again += found.again
             judged.written.update(_digests(codec, found.effects))
@@ -279,6 +287,7 @@ def _explained(
     judged: Expected,
     codec: Codec,
     *,
+    fits: Callable[[R, int], bool],
     twice: bool,
 ) -> Explained[R, Record] | None:
     def lenient(row: R | None, given: Input[Record]) -> Stepped[R]:
@@ -287,10 +296,10 @@ def _explained(
     try:
         # The fewest readings again that explain it: more of them would explain almost anything.
         for again in range(_MOST_AGAIN + 1 if twice else 1):
-            found = explain(queues, rows, step, again=again)
+            found = explain(queues, rows, step, fits=fits, again=again)
             if isinstance(found, Explained):
                 return found
-        found = explain(queues, rows, lenient)
+        found = explain(queues, rows, lenient, fits=fits)
     except OverflowError as many:
         judged.strange.append(f"{key.decode()}: {many}")
         return None
@@ -309,6 +318,20 @@ def _explained(
         f"{sum(map(len, queues))} inputs; then stand: {heads or 'none'}"
     )
     return None
+
+
+def _leads_to(row: NotificationRow, later: NotificationRow) -> bool:
+    """Whether a row can become the later one: what was heard and done is never taken back."""
+    return (
+        row.version <= later.version
+        and row.heard_at <= later.heard_at
+        and row.clock <= later.clock
+        and len(row.attempts) <= len(later.attempts)
+        and all(
+            {mark.status for mark in one.marks} <= {mark.status for mark in other.marks}
+            for one, other in zip(row.attempts, later.attempts, strict=False)
+        )
+    )
 
 
 def _stands_the_same(

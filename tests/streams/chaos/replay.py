@@ -83,13 +83,15 @@ def explain(
     rows: Sequence[bytes],
     step: Step[R, E],
     *,
+    fits: Callable[[R, int], bool] = lambda _row, _found: True,
     again: int = 0,
 ) -> Explained[R, E] | Unexplained[R, E]:
     """An order of all inputs that comes past these rows; the earliest first, wherever several do. A row
     between two of them was changed again within its transaction.
 
-    `again`: so many inputs at most are read again (after a crash) with another result than before. Raises
-    OverflowError when there are more orders than can be tried.
+    `again`: so many inputs at most are read again (after a crash) with another result than before. `fits`:
+    whether a row may be on the way to the rows[i]; what cannot be is not followed. Raises OverflowError when
+    there are more orders than can be tried.
     """
     seen: set[tuple[tuple[int, ...], int, bytes | None, int]] = set()
     path: list[_Frame[R, E]] = [_frame(queues, (0,) * len(queues), 0, None, None, None, (), again)]
@@ -117,6 +119,8 @@ def explain(
         found, unseen = frame.found, frame.unseen
         if value is not None:
             is_next = value == rows[found]
+            if not is_next and row is not None and not fits(row, found):
+                continue
             found, unseen = found + is_next, None if is_next else value
         left = frame.again - choice.again
         if (positions, found, unseen, left) not in seen:
