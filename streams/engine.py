@@ -91,7 +91,7 @@ class _ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
         fetched: dict[Any, list[Any]] = await super()._fetch_records(
             consumer, active_partitions, timeout, max_records
         )
-        # Nothing may be awaited from here on: these records are of the assignment that is now. A fetch that was
+        # Nothing may be awaited from here on: these records are of the present assignment. A fetch that was
         # waiting brings the first ones of the next assignment before anybody is ready for them: put back.
         ready = self.consumer.ready
         for tp in [tp for tp in fetched if tp.partition not in ready]:
