@@ -22,6 +22,7 @@ from tests.kafka.broker import KafkaBroker, KafkaHandle
 from tests.kafka.external import ExternalKafka, required, skip_or_fail
 
 SEED = int(os.environ.get("NOTIFYSTREAM_TEST_SEED") or random.SystemRandom().randrange(2**32))
+os.environ["NOTIFYSTREAM_TEST_SEED"] = str(SEED)  # for the processes among which the tests are divided
 _broker_key = pytest.StashKey[KafkaHandle]()
 
 hypothesis.settings.register_profile("local", deadline=None, print_blob=True)
