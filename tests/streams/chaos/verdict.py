@@ -120,9 +120,14 @@ def _check_effects(
             if ours:
                 found.setdefault(digest, []).extend(ours)
     verdict.effects = expected.total()
-    missing = {digest: times for digest, times in expected.items() if times > len(found.get(digest, ()))}
+    missing = 0
+    for digest, times in expected.items():
+        places = found.get(digest, [])
+        # Which of several questions got the same answer cannot be told from the answers.
+        enough = 1 if places and places[0].topic in _COPIED else times
+        missing += len(places) < enough
     if missing:
-        verdict.wrong.append(f"{sum(missing.values())} effects are missing from the outputs")
+        verdict.wrong.append(f"{missing} effects are missing from the outputs")
     for digest, places in found.items():
         extra = len(places) - expected[digest]
         if extra <= 0:
