@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from contextlib import nullcontext
 from types import SimpleNamespace
 from typing import Any, cast
@@ -9,9 +10,8 @@ from typing import Any, cast
 import pytest
 from aiokafka import TopicPartition
 
-from streams.engine import _ConsumerThread
+from streams.engine import Engine, LeaseLost, _ConsumerThread
 
-pytestmark = pytest.mark.anyio
 TP = TopicPartition("twilio.status", 3)
 
 
@@ -41,6 +41,7 @@ def thread(ready: set[int], epoch: int = 4) -> _ConsumerThread:
     return made
 
 
+@pytest.mark.anyio
 async def test_records_of_a_partition_that_is_ready_are_handed_on_with_the_epoch_they_are_of() -> None:
     fetcher, made = Fetcher({TP}), thread({3})
     fetched = await made._fetch_records(fetcher, {TP})
@@ -48,13 +49,30 @@ async def test_records_of_a_partition_that_is_ready_are_handed_on_with_the_epoch
     assert (made.fetched_epoch, fetcher.sought) == (4, {})
 
 
+@pytest.mark.anyio
 async def test_records_that_come_before_their_partition_is_ready_are_put_back() -> None:
     fetcher = Fetcher({TP})
     assert await thread(set())._fetch_records(fetcher, {TP}) == {}
     assert fetcher.sought == {TP: 7}
 
 
+@pytest.mark.anyio
 async def test_records_of_a_partition_that_is_another_process_now_are_dropped() -> None:
     fetcher = Fetcher(set())
     assert await thread(set())._fetch_records(fetcher, {TP}) == {}
     assert fetcher.sought == {}
+
+
+def member(silent_s: float) -> Any:
+    """A process whose last heartbeat was answered so long ago, in a group with sessions of 6 s."""
+    heard = SimpleNamespace(_thread=SimpleNamespace(heard_at=time.monotonic() - silent_s))
+    return SimpleNamespace(consumer=heard, conf=SimpleNamespace(broker_session_timeout=6.0))
+
+
+def test_a_member_whose_session_may_be_over_commits_nothing_more() -> None:
+    with pytest.raises(LeaseLost, match="longer than a session"):
+        Engine.lease(member(7.0))
+
+
+def test_a_member_that_was_answered_within_a_session_goes_on() -> None:
+    Engine.lease(member(1.0))

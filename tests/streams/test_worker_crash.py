@@ -34,9 +34,10 @@ ROWS = RowCodec(NotificationRow, lambda row: row.due_at)
 
 
 def written(world: World, watcher: Consumer) -> int:
-    """How far the changelog has grown, committed or not: a clock that runs with the work."""
+    """How far the outcomes have grown, committed or not: a clock that runs with the work."""
     ends = [
-        watcher.get_watermark_offsets(TopicPartition(CHANGELOG, p), timeout=20) for p in range(PARTITIONS)
+        watcher.get_watermark_offsets(TopicPartition(Topic.OUTCOMES, p), timeout=20)
+        for p in range(PARTITIONS)
     ]
     return sum(end[1] for end in ends if end is not None)
 
@@ -105,7 +106,7 @@ def test_killed_again_and_again_the_processors_lose_nothing_and_do_nothing_twice
                 before_a_start(disk, older, chance)
                 with streams(world, tmp_path, datadir=disk) as process:
                     target = written(world, watcher) + chance.randrange(1, 3 * NOTIFICATIONS // KILLS)
-                    wait_until(lambda: written(world, watcher) >= target, 60, f"{target} rows")  # noqa: B023
+                    wait_until(lambda: written(world, watcher) >= target, 60, f"{target} outcomes")  # noqa: B023
                     os.kill(process.pid, signal.SIGKILL)
                 if kill % 2 == 0:
                     shutil.rmtree(older, ignore_errors=True)
