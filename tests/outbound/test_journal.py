@@ -83,7 +83,7 @@ def test_a_message_that_is_somebodys_stays_claimed_when_its_command_ends_otherwi
     assert not journal.claimed("SM2")
 
 
-@pytest.mark.parametrize("state", ENDED)
+@pytest.mark.parametrize("state", sorted(ENDED))
 def test_a_result_closes_the_command_and_keeps_its_message(state: CommandResult) -> None:
     begun = started(command(notification_id="n"), 5)
     journal = journal_of([begun])
