@@ -44,8 +44,17 @@ def asked_again_at(attempt: AttemptState, policy: DeliveryPolicy) -> int:
 
 
 def next_fetch_at(attempt: AttemptState, policy: DeliveryPolicy) -> int:
-    """Less and less often, counted from the acceptance: a time that news do not move costs nothing."""
-    return (attempt.accepted_at or 0) + policy.quiet_after_ms * ((2 << attempt.fetches) - 1)
+    """Less and less often, counted from the acceptance: a time that news do not move costs nothing. And once
+    more in time for an answer before it is given up."""
+    accepted_at = attempt.accepted_at or 0
+    before = accepted_at + policy.quiet_after_ms * ((1 << attempt.fetches) - 1)
+    regular = accepted_at + policy.quiet_after_ms * ((2 << attempt.fetches) - 1)
+    last = last_fetch_at(attempt, policy)
+    return last if before < last < regular else regular
+
+
+def last_fetch_at(attempt: AttemptState, policy: DeliveryPolicy) -> int:
+    return (attempt.accepted_at or 0) + policy.unconfirmed_after_ms - policy.quiet_after_ms
 
 
 def forgotten_at(row: NotificationRow, policy: DeliveryPolicy) -> int:

@@ -15,7 +15,7 @@ from schemas.records import NotificationRequest
 from schemas.vocabulary import CommandResult, ErrorClass, NotificationState, Verdict
 from streams.delivery import writing
 from streams.delivery.attempt import AttemptState, BadEnd
-from streams.delivery.deadlines import asked_again_at, deadline_of, next_fetch_at
+from streams.delivery.deadlines import asked_again_at, deadline_of, last_fetch_at, next_fetch_at
 from streams.delivery.facts import join_early
 from streams.delivery.judging import (
     may_move_on,
@@ -221,7 +221,8 @@ class Steps:
             return False
         asked = replace(attempt, fetches=attempt.fetches + 1)
         self._set(asked)
-        if attempt.last_news_at + self.policy.quiet_after_ms <= due_at:
+        is_quiet = attempt.last_news_at + self.policy.quiet_after_ms <= due_at
+        if is_quiet or due_at == last_fetch_at(attempt, self.policy):
             self.effects.append(writing.fetch(request, asked, due_at, last_at))
         return True
 

@@ -40,12 +40,13 @@ class Asked:
 
 class Outside:
     """`with Outside(…) as outside:` works from the start of the block; leaving it stops the thread and raises
-    what went wrong there."""
+    what went wrong there. `at_once`: how many are asked each 20 ms at most."""
 
-    def __init__(self, world: World, notifications: int, seed: int) -> None:
+    def __init__(self, world: World, notifications: int, seed: int, at_once: int = _ASKED_AT_ONCE) -> None:
         self.asked = Asked()
         self._world = world
         self._left = notifications
+        self._at_once = at_once
         self._random = random.Random(seed)
         self._producer = Producer(world.kafka.producer("outside", linger_ms=1))
         self._consumer = Consumer(world.kafka.consumer("outside", "outside"))
@@ -79,7 +80,7 @@ class Outside:
             lanes = [Topic.commands(lane) for lane in Priority]
             self._consumer.assign([TopicPartition(t, p, 0) for t in lanes for p in range(PARTITIONS)])
             while not self._end.is_set():
-                for _ in range(min(self._left, _ASKED_AT_ONCE)):
+                for _ in range(min(self._left, self._at_once)):
                     self._ask()
                     self._left -= 1
                 for message in self._consumer.consume(20, timeout=0.02):

@@ -44,6 +44,26 @@ def test_the_provider_is_asked_about_a_quiet_message_less_and_less_often() -> No
     assert story.clock == 10 + POLICY.unconfirmed_after_ms
 
 
+def test_the_provider_is_asked_once_more_in_time_before_a_message_is_given_up() -> None:
+    story = accepted()
+    last_at = 10 + POLICY.unconfirmed_after_ms - QUIET_MS
+    asked = []
+    while not story.state.final:
+        fetches = of(OutboundCommand, story.tick())
+        asked += [story.clock for _ in fetches]
+    assert asked.count(last_at) == 1
+    assert asked[-1] == last_at
+
+
+def test_the_last_question_is_asked_however_fresh_the_news_are() -> None:
+    story = accepted()
+    last_at = 10 + POLICY.unconfirmed_after_ms - QUIET_MS
+    while story.row.due_at != T0 + last_at:
+        story.tick()
+    story.feed(callback("sent", at=last_at - 1))
+    assert len(of(OutboundCommand, story.tick())) == 1
+
+
 def test_every_question_to_the_provider_has_an_id_of_its_own() -> None:
     story = accepted()
     story.to_the_end()

@@ -171,7 +171,7 @@ def test_a_second_process_takes_over_what_a_killed_one_leaves(tmp_path: Path, se
 def test_a_third_process_joins_two_at_work_and_one_of_the_three_is_killed(tmp_path: Path, seed: int) -> None:
     """Four partitions for three: dealt out alike of every topic, so that a row is in one process only."""
     print(f"seed {seed}")
-    with on_a_real_broker(tmp_path) as world, Outside(world, NOTIFICATIONS, seed) as outside:
+    with on_a_real_broker(tmp_path) as world, Outside(world, 2 * NOTIFICATIONS, seed, at_once=1) as outside:
         with streams(world, tmp_path, "one"), streams(world, tmp_path, "two"):
             wait_until(lambda: len(world.stories()) > 20, 60, "both to have begun")
             with streams(world, tmp_path, "three") as third:
