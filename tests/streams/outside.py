@@ -24,8 +24,6 @@ from schemas.vocabulary import Channel, CommandResult, Priority
 from streams.intake import content_hash
 from tests.streams.world import PARTITIONS, TENANT, Place, World
 
-_ASKED_AT_ONCE = 4
-
 
 @dataclass(slots=True)
 class Asked:
@@ -40,13 +38,13 @@ class Asked:
 
 class Outside:
     """`with Outside(…) as outside:` works from the start of the block; leaving it stops the thread and raises
-    what went wrong there. `at_once`: how many are asked each 20 ms at most."""
+    what went wrong there. `per_s`: how many are asked in a second at most."""
 
-    def __init__(self, world: World, notifications: int, seed: int, at_once: int = _ASKED_AT_ONCE) -> None:
+    def __init__(self, world: World, notifications: int, seed: int, per_s: float = 200.0) -> None:
         self.asked = Asked()
         self._world = world
         self._left = notifications
-        self._at_once = at_once
+        self._per_s = per_s
         self._random = random.Random(seed)
         self._producer = Producer(world.kafka.producer("outside", linger_ms=1))
         self._consumer = Consumer(world.kafka.consumer("outside", "outside"))
@@ -79,8 +77,10 @@ class Outside:
         try:
             lanes = [Topic.commands(lane) for lane in Priority]
             self._consumer.assign([TopicPartition(t, p, 0) for t in lanes for p in range(PARTITIONS)])
+            begun, wanted = time.monotonic(), self._left
             while not self._end.is_set():
-                for _ in range(min(self._left, self._at_once)):
+                allowed = int((time.monotonic() - begun) * self._per_s)
+                while self._left > max(0, wanted - allowed):
                     self._ask()
                     self._left -= 1
                 for message in self._consumer.consume(20, timeout=0.02):
