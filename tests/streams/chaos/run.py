@@ -116,7 +116,7 @@ def run(terms: Terms, directory: Path) -> Result:
         judging = time.monotonic()
         datadirs = [fleet.datadir(name) for name in fleet.names]
         judged = verdict.judge(Server(kafka, registry.address), outside.unreadable, datadirs, directory)
-        wrong = judged.wrong + book.check(outside.stories) + chaos.unexpected()
+        wrong = judged.wrong + book.check(outside.stories) + outside.strange + chaos.unexpected()
         if outside.copies:
             wrong.append(f"{outside.copies} commands were seen twice")
         now = time.monotonic()
