@@ -346,6 +346,7 @@ class JournalEntry(Record, frozen=True, kw_only=True):
     sid: str | None = None
     started_at: int
     at: int
+    provider: str = "twilio"
 
 
 class AttemptSummary(Record, frozen=True, kw_only=True):

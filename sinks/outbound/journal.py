@@ -73,6 +73,7 @@ def started(command: OutboundCommand, at: int) -> JournalEntry:
         content_digest=UNKNOWN_TEXT if command.content_sid else text_digest(command.body),
         started_at=at,
         at=at,
+        provider=command.provider,
     )
 
 
