@@ -7,6 +7,7 @@ import msgspec
 from schemas.vocabulary import Category, Channel
 from streams.policy.sections import Cap, ChainStep, DeadNumbers, Prices, QuietHours, Retry, WhatsAppWindow
 from streams.policy.senders import SenderGroup, SenderType, bare_sender, type_of
+from streams.policy.sending import Sending
 
 OTHER_SENDERS = ""
 """Name of the group of all senders that no group names."""
@@ -30,6 +31,7 @@ class TenantPolicy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     retry: Retry = Retry()
     smart_encoding: bool = False
     prices: Prices = Prices()
+    sending: Sending = Sending()
 
     def __post_init__(self) -> None:
         seen: dict[str, str] = {}
