@@ -91,6 +91,16 @@ class Step(Record, frozen=True, kw_only=True):
     segments: int = 1
     cost: str | None = None
     smart_encoded: bool = False
+    provider: str = "twilio"
+
+
+class PassedOver(Record, frozen=True, kw_only=True):
+    """A step that was asked for and that no sender can deliver."""
+
+    step: int
+    channel: Channel
+    reason: str
+    detail: str
 
 
 class NotificationRequest(Record, frozen=True, kw_only=True):
@@ -117,6 +127,7 @@ class NotificationRequest(Record, frozen=True, kw_only=True):
     refusal: str | None = None
     refusal_detail: str | None = None
     cost_unit: str | None = None
+    passed_over: tuple[PassedOver, ...] = ()
 
 
 class ProviderStatus(Record, frozen=True, kw_only=True):

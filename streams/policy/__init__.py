@@ -8,6 +8,7 @@ SenderProfile.
 from streams.policy.file import PolicyError, load_policy
 from streams.policy.policies import DEFAULTS, EVERY_TENANT, Policies
 from streams.policy.profiles import Campaign, CampaignState, SenderProfile, SenderRules, Verification
+from streams.policy.routing import Route
 from streams.policy.sections import (
     ANY_COUNTRY,
     Cap,
@@ -44,6 +45,7 @@ __all__ = [
     "QuietHours",
     "RepeatedFailures",
     "Retry",
+    "Route",
     "SenderGroup",
     "SenderProfile",
     "SenderRules",

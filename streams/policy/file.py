@@ -99,12 +99,13 @@ def _policies(file: Any) -> Policies:
         str(name): entry if entry is not None else {} for name, entry in _mapping(tenants, "tenants").items()
     }
     default = _tenant(entries.pop(EVERY_TENANT, {}), TenantPolicy(), f"tenants.{EVERY_TENANT}")
-    return Policies(
-        default=default,
-        tenants={name: _tenant(entry, default, f"tenants.{name}") for name, entry in entries.items()},
-        senders=_senders(parts.get("senders")),
-        sender_rules=_typed(parts.get("sender_rules") or {}, SenderRules, "sender_rules"),
-    )
+    tenants = {name: _tenant(entry, default, f"tenants.{name}") for name, entry in entries.items()}
+    senders = _senders(parts.get("senders"))
+    rules = _typed(parts.get("sender_rules") or {}, SenderRules, "sender_rules")
+    try:
+        return Policies(default=default, tenants=tenants, senders=senders, sender_rules=rules)
+    except ValueError as wrong:
+        raise _Wrong(str(wrong)) from wrong
 
 
 def _senders(section: Any) -> dict[str, SenderProfile]:

@@ -27,7 +27,8 @@ class Lookback(msgspec.Struct, frozen=True):
 class Policies(msgspec.Struct, frozen=True):
     """`of` gives a tenant's policy; without arguments the defaults hold for everybody.
 
-    `senders` are the described ones, by number, short code, name or SID without channel prefix.
+    `senders` are the described ones, by number, short code, name or SID without channel prefix. Raises
+    ValueError when a route names one that is none of them.
     """
 
     default: TenantPolicy = TenantPolicy()
@@ -38,7 +39,17 @@ class Policies(msgspec.Struct, frozen=True):
     """Found from the policies, whatever is given."""
 
     def __post_init__(self) -> None:
+        self._check_routes()
         msgspec.structs.force_setattr(self, "lookback", _lookback((self.default, *self.tenants.values())))
+
+    def _check_routes(self) -> None:
+        for tenant, policy in ((EVERY_TENANT, self.default), *self.tenants.items()):
+            for number, route in enumerate(policy.routes):
+                for sender in route.senders:
+                    if sender not in self.senders:
+                        raise ValueError(
+                            f"tenants.{tenant}.routes[{number}]: {sender!r} is not described in senders"
+                        )
 
     def of(self, tenant: str) -> TenantPolicy:
         return self.tenants.get(tenant, self.default)

@@ -127,8 +127,8 @@ class SenderRules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     `campaign` are the countries that a +1 long code reaches only with a registered 10DLC campaign (facts,
     Twilio section 5: 30034), `verification` those that a toll-free number reaches only verified, for which
     pending is too little (twilio.com/docs/api/errors/30460), `no_alphanumeric` those where a name can be no
-    sender (twilio.com/guidelines/us/sms; developers.telnyx.com, alphanumeric sender id). `needs_reply` are the
-    categories whose recipients must be able to answer, which nobody can to a name; a sender whose own
+    sender (twilio.com/guidelines/us/sms; developers.telnyx.com, alphanumeric sender id). `needs_reply` are
+    the categories whose recipients must be able to answer, which nobody can to a name; a sender whose own
     categories name one of them has been thought about and is let through.
     """
 
