@@ -14,6 +14,8 @@ from schemas.vocabulary import (
     Consent,
     ConsentGroup,
     ContentKind,
+    ControlAction,
+    ControlScope,
     ErrorClass,
     NotificationState,
     Priority,
@@ -358,6 +360,48 @@ class JournalEntry(Record, frozen=True, kw_only=True):
     started_at: int
     at: int
     provider: str = "twilio"
+    detail: str | None = None
+
+
+class OutboundControl(Record, frozen=True, kw_only=True):
+    """What a person decided about sending: pause or resume senders, release or drop a held command."""
+
+    control_id: str
+    action: ControlAction
+    scope: ControlScope
+    target: str
+    by: str
+    reason: str
+    at: int
+    until: int | None = None
+
+
+class LaneState(Record, frozen=True, kw_only=True):
+    """One lane of a sender."""
+
+    lane: Priority
+    waiting: int
+    oldest_at: int | None = None
+
+
+class SenderState(Record, frozen=True, kw_only=True):
+    """What the process that owns a sender knows of it. Compacted; the last one counts."""
+
+    sender: str
+    owner: str
+    at: int
+    segments_per_s: float
+    set_segments_per_s: float
+    tokens: float
+    lanes: tuple[LaneState, ...] = ()
+    in_flight: int = 0
+    in_doubt: int = 0
+    held: int = 0
+    spent_today: int = 0
+    daily_segments: int | None = None
+    paused: str | None = None
+    paused_scope: ControlScope | None = None
+    paused_until: int | None = None
 
 
 class AttemptSummary(Record, frozen=True, kw_only=True):

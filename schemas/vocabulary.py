@@ -93,6 +93,30 @@ class CommandResult(StrEnum):
     EXPIRED = "expired"
     # Never started, and never will be.
     CANCELED = "canceled"
+    # A person gave a held one up; in the journal only, elsewhere it stays held.
+    DROPPED = "dropped"
+
+
+class ControlAction(StrEnum):
+    """What a person may decide about sending."""
+
+    PAUSE = "pause"
+    RESUME = "resume"
+    # Of a held command: to be taken for not sent.
+    RELEASE = "release"
+    # Of a held command: to stay unconfirmed for good.
+    DROP = "drop"
+
+
+class ControlScope(StrEnum):
+    """What is decided about. All but a command may be paused."""
+
+    SENDER = "sender"
+    TENANT = "tenant"
+    # All that goes by one provider's account.
+    PROVIDER = "provider"
+    EVERYTHING = "everything"
+    COMMAND = "command"
 
 
 class ErrorClass(StrEnum):
