@@ -361,6 +361,7 @@ class JournalEntry(Record, frozen=True, kw_only=True):
     at: int
     provider: str = "twilio"
     detail: str | None = None
+    segments: int = 1
 
 
 class OutboundControl(Record, frozen=True, kw_only=True):
@@ -384,6 +385,15 @@ class LaneState(Record, frozen=True, kw_only=True):
     oldest_at: int | None = None
 
 
+class PauseState(Record, frozen=True, kw_only=True):
+    """Something that keeps a sender's commands waiting."""
+
+    scope: ControlScope
+    target: str
+    reason: str
+    until: int | None = None
+
+
 class SenderState(Record, frozen=True, kw_only=True):
     """What the process that owns a sender knows of it. Compacted; the last one counts."""
 
@@ -399,9 +409,8 @@ class SenderState(Record, frozen=True, kw_only=True):
     held: int = 0
     spent_today: int = 0
     daily_segments: int | None = None
-    paused: str | None = None
-    paused_scope: ControlScope | None = None
-    paused_until: int | None = None
+    nothing_before: int | None = None
+    pauses: tuple[PauseState, ...] = ()
 
 
 class AttemptSummary(Record, frozen=True, kw_only=True):

@@ -10,6 +10,7 @@ import msgspec
 from schemas.identity import text_digest
 from schemas.records import JournalEntry, OutboundCommand
 from schemas.vocabulary import CommandResult
+from sinks.outbound.pacing.spending import Spending
 
 UNKNOWN_TEXT = ""
 """Digest of a text that only the provider knows, because it fills the template."""
@@ -25,6 +26,7 @@ class Journal:
         self._ended: set[str] = set()
         self._open: dict[str, JournalEntry] = {}
         self._claimed: set[str] = set()
+        self.spending = Spending()
 
     def __len__(self) -> int:
         return len(self._ended) + len(self._open)
@@ -50,6 +52,8 @@ class Journal:
         """
         if entry.sid is not None:
             self._claimed.add(entry.sid)
+        if not self.knows(entry.command_id):
+            self.spending.note(entry)
         if entry.command_id in self._ended:
             return
         if entry.state in _OPEN:
@@ -73,6 +77,7 @@ def started(command: OutboundCommand, at: int) -> JournalEntry:
         content_digest=UNKNOWN_TEXT if command.content_sid else text_digest(command.body),
         started_at=at,
         at=at,
+        segments=max(1, command.segments),
         provider=command.provider,
     )
 
