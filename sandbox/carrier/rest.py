@@ -81,7 +81,7 @@ class MessagesApi:
             try:
                 if books:
                     number = await self._arrived(request)
-                admit(request, self._settings, concurrent)
+                admit(request, self._settings, concurrent, self._now_ms())
                 answer = await handler(request)
             except ApiError as error:
                 answer = _json(error_body(error), error.http_status)
@@ -139,7 +139,7 @@ class MessagesApi:
         first = None if message is None else self._runner().start(message)
         if answer in _ERRORS:
             raise ApiError(_ERRORS[answer])
-        if answer is Answer.ACCEPTED_RESET:
+        if answer in (Answer.ACCEPTED_RESET, Answer.RESET_BEFORE):
             self._books.ended(number, Connection.RESET, None, None)
             await wire.reset(request)
             return None
@@ -178,7 +178,8 @@ class MessagesApi:
         )
         to, sender = _address(filters.get("To", "")), _address(filters.get("From", ""))
         after = query.get("PageToken", "").removeprefix("PA")
-        found, more = self._exchange.messages.find(to, sender, window, after, size)
+        created_before = self._now_ms() - self._settings.list_lag_ms
+        found, more = self._exchange.messages.find(to, sender, window, after, size, created_before)
         account = self._settings.account.sid
         return _json(page_of(account, found, filters=filters, page=max(page, 0), size=size, more=more), 200)
 
