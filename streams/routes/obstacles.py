@@ -13,6 +13,7 @@ from streams.policy import CampaignState, SenderProfile, SenderRules, SenderType
 from streams.routes.question import Question, Refused
 
 _TEXTS = (Channel.SMS, Channel.MMS)
+_LONGEST_NAME = 40
 _NUMBER = re.compile(r"\+?\d{7,}")
 
 
@@ -28,8 +29,8 @@ def obstacle(sender: str, profile: SenderProfile, question: Question, rules: Sen
 
 
 def shown(sender: str) -> str:
-    """The sender as it may be told: of a phone number only its end."""
-    return f"…{sender[-4:]}" if _NUMBER.fullmatch(sender) else sender
+    """The sender as it may be told: of a phone number only its end, of anything not too much."""
+    return f"…{sender[-4:]}" if _NUMBER.fullmatch(sender) else sender[:_LONGEST_NAME]
 
 
 def _not_meant_for(name: str, profile: SenderProfile, question: Question) -> Refused | None:
@@ -54,7 +55,7 @@ def _not_meant_for(name: str, profile: SenderProfile, question: Question) -> Ref
         if profile.type is SenderType.SHORT_CODE:
             return Refused(
                 "short-code-abroad",
-                f"{name} works in {_listed(profile.countries)} only (Twilio 21606); route {country} elsewhere",
+                f"{name} is for {_listed(profile.countries)} only (Twilio 21606); route {country} elsewhere",
             )
         return Refused(
             "sender-country", f"{name} is for {_listed(profile.countries)}; add {country} to its countries"
@@ -73,7 +74,7 @@ def _one_way(name: str, profile: SenderProfile, question: Question, rules: Sende
     if question.country in rules.no_alphanumeric:
         return Refused(
             "alphanumeric-country",
-            f"{question.country} knows no names as senders (Twilio 21612), so no {name}; route it to a number",
+            f"{question.country} takes no names for senders (Twilio 21612): no {name}; route it to a number",
         )
     if question.category in rules.needs_reply and question.category not in (profile.categories or ()):
         return Refused(

@@ -21,6 +21,7 @@ from streams.policy import (
     PolicyError,
     QuietHours,
     Retry,
+    Route,
     SenderGroup,
     SenderProfile,
     SenderRules,
@@ -81,6 +82,9 @@ def test_the_example_is_complete_and_can_be_followed() -> None:
     assert policies.senders["+14155550100"].segments_per_s == 1
     assert policies.senders["Acme"].type is SenderType.ALPHANUMERIC
     assert policies.sender_rules == SenderRules()
+    assert acme.routes[0] == Route(
+        senders=("55501",), countries=frozenset({"US"}), categories=frozenset({Category.MARKETING})
+    )
 
 
 def test_a_tenant_without_an_entry_is_as_the_star(file: Path) -> None:
@@ -141,6 +145,27 @@ def test_a_price_may_be_that_of_every_other_country(file: Path) -> None:
         ("senders: {'+1415': {provider: Two Words}}", "senders.+1415", "is no provider"),
         ("senders: {'+1415': {rate: 1}}", "senders.+1415", "`rate`"),
         ("sender_rules: {campaign: [Utah]}", "sender_rules", "'Utah' is no country"),
+        ("tenants: {acme: {routes: [{senders: ['+1']}]}}", "tenants.acme.routes[0]", "'+1' is not described"),
+        ("tenants: {'*': {routes: [{senders: [A, B]}]}}", "tenants.*.routes[0]", "'A' is not described"),
+        ("tenants: {acme: {routes: [{senders: []}]}}", "tenants.acme.routes[0]", "at least one sender"),
+        ("tenants: {acme: {routes: [{senders: [A, 'x:A']}]}}", "tenants.acme.routes[0]", "none there twice"),
+        ("tenants: {acme: {routes: [{senders: [A], to: US}]}}", "tenants.acme.routes[0]", "`to`"),
+        ("tenants: {acme: {routes: [{senders: [55501]}]}}", "tenants.acme.routes[0].senders[0]", "`str`"),
+        (
+            "tenants: {acme: {routes: [{senders: [A], countries: []}]}}",
+            "tenants.acme.routes[0]",
+            "countries must name at least one",
+        ),
+        (
+            "tenants: {acme: {routes: [{senders: [A], countries: [Utah]}]}}",
+            "tenants.acme.routes[0]",
+            "'Utah' is no country",
+        ),
+        (
+            "tenants: {acme: {routes: [{senders: [A], channels: [other]}]}}",
+            "tenants.acme.routes[0]",
+            "channels must be of sms",
+        ),
         ("tenants: {acme: {sending: {validity: 11h}}}", "tenants.acme.sending", "1s to 10h"),
         (
             "tenants: {acme: {sending: {content_retention: burn}}}",
@@ -318,3 +343,22 @@ def test_what_the_provider_is_asked_for_is_the_tenants(file: Path) -> None:
         validity_ms=300_000,
     )
     assert sending.validity_s == 300
+
+
+def test_routes_are_inherited_and_replaced_like_any_section(file: Path) -> None:
+    found = loaded(
+        file,
+        """
+        tenants:
+          "*": {routes: [{senders: [Acme]}]}
+          acme: {retry: {attempts: 2}}
+          other: {routes: [{channels: [whatsapp], senders: ["whatsapp:+14155550199"]}]}
+        senders:
+          Acme: {}
+          "whatsapp:+14155550199": {}
+        """,
+    )
+    assert found.of("acme").routes == (Route(senders=("Acme",)),)
+    assert found.of("other").routes == (
+        Route(senders=("+14155550199",), channels=frozenset({Channel.WHATSAPP})),
+    )
