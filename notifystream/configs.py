@@ -120,6 +120,8 @@ def outbound(chosen: Settings) -> "OutboundConfig":
                 username=username,
                 password=password,
                 api_url=chosen.twilio_api_url,
+                region=chosen.twilio_region,
+                edge=chosen.twilio_edge,
                 connect_timeout_s=chosen.twilio_connect_timeout_s,
                 read_timeout_s=chosen.twilio_read_timeout_s,
             ),

@@ -56,6 +56,19 @@ class Settings(BaseSettings):
     )
     twilio_api_key_secret: SecretStr | None = Field(None, description="Its secret.")
     twilio_api_url: str = Field("https://api.twilio.com", description="Base URL of the REST API.")
+    twilio_region: str | None = Field(
+        None,
+        description="Region that handles the messages; API keys and tokens are those of the region. Only "
+        "with Twilio's own base URL.",
+        examples=["ie1"],
+        pattern=r"^[a-z0-9-]+$",
+    )
+    twilio_edge: str | None = Field(
+        None,
+        description="Edge location at which its network is entered; only with Twilio's own base URL.",
+        examples=["dublin"],
+        pattern=r"^[a-z0-9-]+$",
+    )
     twilio_from: str | None = Field(
         None,
         description="Default sender: E.164, short code or Messaging Service (MG…).",

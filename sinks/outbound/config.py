@@ -6,6 +6,7 @@ from schemas.clients import Kafka
 from streams.policy import DEFAULTS, Policies
 
 GROUP = "notifystream-outbound"
+TWILIO_API = "https://api.twilio.com"
 
 
 class UnsafeSettings(Exception):
@@ -13,12 +14,18 @@ class UnsafeSettings(Exception):
 
 
 class TwilioAccount(msgspec.Struct, frozen=True, kw_only=True):
-    """`username` and `password` are an API key and its secret, or the account SID and its auth token."""
+    """`username` and `password` are an API key and its secret, or the account SID and its auth token.
+
+    `region` and `edge` say which of Twilio's machines are asked, at api.{edge}.{region}.twilio.com; another
+    `api_url` than Twilio's own is asked as it is.
+    """
 
     account_sid: str
     username: str
     password: str
-    api_url: str = "https://api.twilio.com"
+    api_url: str = TWILIO_API
+    region: str | None = None
+    edge: str | None = None
     connect_timeout_s: float = 3.0
     read_timeout_s: float = 10.0
 

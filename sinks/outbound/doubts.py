@@ -13,7 +13,7 @@ import structlog
 from schemas.records import JournalEntry
 from schemas.vocabulary import CommandResult
 from sinks.outbound.journal import Journal
-from sinks.outbound.provider import FoundMessage, LookupFailed, Provider
+from sinks.outbound.provider import FoundMessage, LookupFailed, Providers
 from sinks.outbound.settle import CLOCKS_DIFFER_MS, Settlement, settle
 
 log = structlog.get_logger(__name__)
@@ -32,8 +32,8 @@ class Proof(NamedTuple):
 class Doubts:
     """Must be used on the running event loop. Times in seconds."""
 
-    def __init__(self, provider: Provider, settle_after_s: float, hold_after_s: float) -> None:
-        self._provider = provider
+    def __init__(self, providers: Providers, settle_after_s: float, hold_after_s: float) -> None:
+        self._providers = providers
         self._settle_after_ms = int(settle_after_s * 1000)
         self._hold_after_ms = int(hold_after_s * 1000)
         self._proofs: dict[int, list[Proof]] = {}
@@ -86,9 +86,10 @@ class Doubts:
         found: tuple[FoundMessage, ...] | None = None
         try:
             earliest = min(each.started_at for each in asked)
-            found = await self._provider.find(
-                entry.sender, entry.recipient, entry.channel, earliest - CLOCKS_DIFFER_MS
-            )
+            provider = self._providers.get(entry.provider)
+            if provider is None:
+                raise LookupFailed(f"no provider {entry.provider!r} here")
+            found = await provider.find(entry, earliest - CLOCKS_DIFFER_MS)
         except LookupFailed as failed:
             log.warning("the provider could not be asked about a doubt", reason=str(failed))
         doubts = _alike(journal, entry)
@@ -121,5 +122,9 @@ class Doubts:
 
 def _alike(journal: Journal, entry: JournalEntry) -> list[JournalEntry]:
     """The open commands that a message like this one's may belong to."""
-    place = (entry.sender, entry.recipient, entry.channel)
-    return [each for each in journal.open_entries() if (each.sender, each.recipient, each.channel) == place]
+    place = _place(entry)
+    return [each for each in journal.open_entries() if _place(each) == place]
+
+
+def _place(entry: JournalEntry) -> tuple[str, str, str, str]:
+    return entry.provider, entry.sender, entry.recipient, entry.channel

@@ -1,4 +1,7 @@
-"""Asking the provider for messages that went quiet, a few at a time; the answers go into the books."""
+"""Asking the provider for messages that went quiet, a few at a time; the answers go into the books.
+
+A code that comes to light so is told to the brakes: its callback may never have been heard.
+"""
 
 import asyncio
 from collections.abc import Callable
@@ -6,8 +9,9 @@ from collections.abc import Callable
 import structlog
 
 from sinks.outbound.books import Books
+from sinks.outbound.brakes import Brakes
 from sinks.outbound.lanes import Waiting
-from sinks.outbound.provider import LookupFailed, Provider
+from sinks.outbound.provider import LookupFailed, Providers
 
 log = structlog.get_logger(__name__)
 
@@ -18,9 +22,12 @@ PARALLEL = 4
 class Fetches:
     """For one event loop. `done` is called when a fetch command need not be read again."""
 
-    def __init__(self, provider: Provider, books: Books, done: Callable[[Waiting], None]) -> None:
-        self._provider = provider
+    def __init__(
+        self, providers: Providers, books: Books, brakes: Brakes, done: Callable[[Waiting], None]
+    ) -> None:
+        self._providers = providers
         self._books = books
+        self._brakes = brakes
         self._done = done
         self._slots = asyncio.Semaphore(PARALLEL)
         self._tasks: set[asyncio.Task[None]] = set()
@@ -38,14 +45,21 @@ class Fetches:
     async def _fetch(self, waiting: Waiting) -> None:
         """A failure is not repeated here, delivery asks again by itself."""
         async with self._slots:
+            command = waiting.command
             try:
-                status = await self._provider.fetch(waiting.command)
+                provider = self._providers.get(command.provider)
+                if provider is None:
+                    raise LookupFailed(f"no provider {command.provider!r} here")
+                status = await provider.fetch(command)
             except LookupFailed as failed:
                 log.warning("a message could not be fetched", reason=str(failed))
             except Exception as unforeseen:  # nothing behind it may wait for ever
                 error = type(unforeseen).__name__
-                log.error("a fetch ended unforeseen", command_id=waiting.command.command_id, error=error)
+                log.error("a fetch ended unforeseen", command_id=command.command_id, error=error)
             else:
                 if status is not None:
                     self._books.status(status)
+                    if status.error_code is not None:
+                        verdict = provider.verdict(status.error_code)
+                        self._brakes.told_later(command, status.error_code, verdict)
         self._done(waiting)

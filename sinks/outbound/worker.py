@@ -18,41 +18,48 @@ from schemas.errors import WireError
 from schemas.records import JournalEntry, OutboundCommand
 from schemas.topics import Topic
 from schemas.vocabulary import CommandKind, CommandResult
-from sinks.outbound import doubts, fetches
+from sinks.outbound import cancels, doubts, fetches
 from sinks.outbound.books import Books, now_ms
+from sinks.outbound.brakes import Brakes
 from sinks.outbound.calls import Calls
+from sinks.outbound.cancels import Cancels
 from sinks.outbound.config import GROUP, OutboundConfig
 from sinks.outbound.consent_view import ConsentView
 from sinks.outbound.doubts import Doubts
 from sinks.outbound.fetches import Fetches
 from sinks.outbound.journal import Journal, started
 from sinks.outbound.lanes import Lanes, Waiting
-from sinks.outbound.provider import Provider
+from sinks.outbound.provider import Providers
+from sinks.outbound.providers import providers_of
 from sinks.outbound.reader import LANES, Reader
 from sinks.outbound.turn import Transactions
-from sinks.outbound.twilio_api import TwilioMessages
 
-_CONNECTIONS_BESIDE_CALLS = doubts.PARALLEL + fetches.PARALLEL
+_CONNECTIONS_BESIDE_CALLS = doubts.PARALLEL + fetches.PARALLEL + cancels.PARALLEL
 
 
 class Worker:
     """Must be created on the running event loop."""
 
-    def __init__(self, config: OutboundConfig, on_ready: Callable[[str], None]) -> None:
+    def __init__(
+        self, config: OutboundConfig, on_ready: Callable[[str], None], providers: Providers | None = None
+    ) -> None:
+        """`providers` are the deployment's own unless others are given."""
         self._config = config
         self._on_ready = on_ready
         self._codec = Codec(config.schema_registry_url)
         self._consent = ConsentView(config.kafka, self._codec, config.streams_group, config.policies)
         self._transactions = Transactions(config.kafka, self._codec, f"{GROUP}-{config.instance}")
-        self._provider: Provider = TwilioMessages(
-            config.twilio, config.concurrency + _CONNECTIONS_BESIDE_CALLS
-        )
+        self._providers = providers or providers_of(config, config.concurrency + _CONNECTIONS_BESIDE_CALLS)
         self._reader = Reader(config, self._codec, self._taken_over, self._let_go)
         self._books = Books()
         self._lanes = Lanes(config.sender_rate, config.sender_burst)
-        self._calls = Calls(self._provider, config.public_base_url, self._books, self._lanes.pause)
-        self._fetches = Fetches(self._provider, self._books, self._done)
-        self._doubts = Doubts(self._provider, config.settle_after_s, config.hold_after_s)
+        self._brakes = Brakes(self._lanes, self._day_zone)
+        self._cancels = Cancels(self._providers, self._books, self._done)
+        self._calls = Calls(
+            self._providers, config.public_base_url, self._books, self._brakes, self._cancels, self._over
+        )
+        self._fetches = Fetches(self._providers, self._books, self._brakes, self._done)
+        self._doubts = Doubts(self._providers, config.settle_after_s, config.hold_after_s)
         self.stopping = False
 
     async def run(self) -> None:
@@ -73,7 +80,9 @@ class Worker:
         finally:
             self._calls.cancel()
             self._fetches.cancel()
-            await self._provider.close()
+            self._cancels.cancel()
+            for provider in self._providers.values():
+                await provider.close()
             await self._reader.close()
             await asyncio.to_thread(self._consent.close)
             self._codec.close()
@@ -97,7 +106,6 @@ class Worker:
                 self._fetches.begin(waiting)
             case CommandKind.CANCEL:
                 self._take_cancellation(waiting)
-                self._done(waiting)
             case CommandKind.SEND:
                 journal = self._books.journals[partition]
                 if journal.knows(command.command_id) or self._lanes.holds(command.command_id):
@@ -116,13 +124,16 @@ class Worker:
         )
 
     def _take_cancellation(self, waiting: Waiting) -> None:
-        """From now on it is never started, also when it is read later. What was started is left alone."""
+        """From now on it is never started, also when it is read later. What was started is canceled where it
+        still waits at the provider, and else left alone."""
         command_id = waiting.command.command_id.removesuffix(":cancel")
         if self._books.journals[waiting.partition].knows(command_id):
+            self._cancels.begin(waiting, command_id, command_id in self._calls)
             return
         command = msgspec.structs.replace(waiting.command, command_id=command_id)
         detail = "the recipient was reached by an earlier attempt"
         self._books.close(waiting.partition, started(command, now_ms()), CommandResult.CANCELED, None, detail)
+        self._done(waiting)
 
     def _settle_doubts(self) -> None:
         for partition, journal in self._books.journals.items():
@@ -168,6 +179,13 @@ class Worker:
         await asyncio.to_thread(self._transactions.commit, turn, progress.places, progress.group)
         for waiting, entry in to_call:
             self._calls.begin(waiting, entry, begin_before)
+
+    def _over(self, command_id: str) -> None:
+        self._lanes.over(command_id, now_ms())
+
+    def _day_zone(self, sender: str) -> str | None:
+        profile = self._config.policies.sender(sender)
+        return profile.day_zone if profile is not None else None
 
     def _done(self, waiting: Waiting) -> None:
         self._reader.done(waiting.topic, waiting.partition, waiting.offset)

@@ -11,7 +11,7 @@ from schemas.records import JournalEntry, OutboundCommand, ProviderStatus
 from schemas.vocabulary import CommandResult
 from sinks.outbound.doubts import PARALLEL, Doubts, Proof
 from sinks.outbound.journal import Journal, ended
-from sinks.outbound.provider import FoundMessage, LookupFailed, SendAnswer
+from sinks.outbound.provider import TWILIO, CancelAnswer, FoundMessage, LookupFailed, SendAnswer, Verdict
 from sinks.outbound.settle import CLOCKS_DIFFER_MS
 from tests.outbound.examples import RECIPIENT, SENDER, entry, message
 
@@ -28,8 +28,8 @@ class Lists:
         self.asked: list[tuple[str, str, str, int]] = []
         self.answers: asyncio.Queue[tuple[FoundMessage, ...] | Exception] = asyncio.Queue()
 
-    async def find(self, sender: str, recipient: str, channel: str, since: int) -> tuple[FoundMessage, ...]:
-        self.asked.append((sender, recipient, channel, since))
+    async def find(self, doubt: JournalEntry, since: int) -> tuple[FoundMessage, ...]:
+        self.asked.append((doubt.sender, doubt.recipient, doubt.channel, since))
         answer = await self.answers.get()
         if isinstance(answer, Exception):
             raise answer
@@ -41,13 +41,19 @@ class Lists:
     async def fetch(self, command: OutboundCommand) -> ProviderStatus | None:
         raise NotImplementedError
 
+    async def cancel(self, command: OutboundCommand) -> CancelAnswer:
+        raise NotImplementedError
+
+    def verdict(self, code: int) -> Verdict:
+        raise NotImplementedError
+
     async def close(self) -> None: ...
 
 
 class World:
     def __init__(self, *entries: JournalEntry) -> None:
         self.lists = Lists()
-        self.doubts = Doubts(self.lists, SETTLE_AFTER_S, HOLD_AFTER_S)
+        self.doubts = Doubts({TWILIO: self.lists}, SETTLE_AFTER_S, HOLD_AFTER_S)
         self.journal = Journal()
         for each in entries:
             self.journal.record(each)
