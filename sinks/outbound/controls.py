@@ -23,12 +23,12 @@ from sinks.outbound.pacing.pauses import Reach, Scope
 log = structlog.get_logger(__name__)
 
 
-class Brakes(Protocol):
-    """What pauses senders. Times in ms since the epoch."""
+class Pausing(Protocol):
+    """What the lanes must be able to do. Times in ms since the epoch."""
 
     def pause(self, scope: Scope, reason: str, until: int | None) -> None: ...
 
-    def resume(self, scope: Scope) -> None: ...
+    def resume(self, scope: Scope) -> object: ...
 
 
 class Closing(NamedTuple):
@@ -49,8 +49,8 @@ class Numbered(NamedTuple):
 class Controls:
     """The decisions on the partitions owned now. `now` is in ms since the epoch."""
 
-    def __init__(self, brakes: Brakes) -> None:
-        self._brakes = brakes
+    def __init__(self, lanes: Pausing) -> None:
+        self._lanes = lanes
         self._last: dict[int, dict[Scope, Numbered]] = {}
         self._in_force: dict[Scope, OutboundControl] = {}
 
@@ -78,7 +78,7 @@ class Controls:
         known[scope] = Numbered(offset, control)
         self._follow(now)
         if scope not in self._in_force:
-            self._brakes.resume(scope)  # also what no person had paused
+            self._lanes.resume(scope)  # also what no person had paused
         log.info(
             "a decision was taken in",
             action=control.action,
@@ -95,10 +95,10 @@ class Controls:
         """Pause what is paused on any partition, and end what is paused on none any more."""
         wanted = _pauses(self._last, now)
         for scope in self._in_force.keys() - wanted.keys():
-            self._brakes.resume(scope)
+            self._lanes.resume(scope)
         for scope, control in wanted.items():
             if self._in_force.get(scope) != control:
-                self._brakes.pause(scope, f"{control.reason} ({control.by})", control.until)
+                self._lanes.pause(scope, f"{control.reason} ({control.by})", control.until)
         self._in_force = wanted
 
 
