@@ -9,9 +9,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas.vocabulary import Category, Channel
-from streams.policy import Campaign, CampaignState, Policies, Route, SenderProfile, SenderType, TenantPolicy
-from streams.routes import Choice, Question, Refused, choose, preferred
+from schemas.vocabulary import SENDABLE_CHANNELS, Category, Channel
+from streams.policy import (
+    Campaign,
+    CampaignState,
+    Policies,
+    Route,
+    SenderProfile,
+    SenderRules,
+    SenderType,
+    TenantPolicy,
+    Verification,
+)
+from streams.routes import Choice, Question, Refused, choose, obstacle, preferred
 
 LONG, OTHER_LONG, ABROAD, PERSON = "+14155550100", "+14155550101", "+491771789000", "+14155550123"
 SERVICE = "MG" + "0" * 31 + "1"
@@ -140,6 +150,62 @@ def test_no_detail_names_a_whole_number() -> None:
     for question in (QUESTION, *(asked(sender=name) for name in bare), asked(sender="+19995550199")):
         detail = refusal(choose(question, found)).detail
         assert "555" not in detail.replace("…", "")
+
+
+@st.composite
+def profiles(draw: st.DrawFn) -> SenderProfile:
+    kind = draw(st.sampled_from(SenderType))
+    campaign = st.none() | st.builds(Campaign, st.sampled_from(CampaignState))
+    has_campaign = kind in (SenderType.LONG_CODE, SenderType.MESSAGING_SERVICE)
+    return SenderProfile(
+        type=kind,
+        provider=draw(st.sampled_from(["twilio", "telnyx"])),
+        countries=frozenset({"US"}) if kind is SenderType.SHORT_CODE else draw(COUNTRIES),
+        categories=draw(CATEGORIES),
+        campaign=draw(campaign) if has_campaign else None,
+        verification=draw(st.none() | st.sampled_from(Verification))
+        if kind is SenderType.TOLL_FREE
+        else None,
+    )
+
+
+COUNTRIES = st.none() | st.frozensets(st.sampled_from(["US", "CA", "DE"]), min_size=1)
+CATEGORIES = st.none() | st.frozensets(st.sampled_from(Category), min_size=1)
+NUMBERS = st.sampled_from([f"+1415555010{n}" for n in range(6)])
+questions = st.builds(
+    Question,
+    tenant=st.just("acme"),
+    channel=st.sampled_from(SENDABLE_CHANNELS),
+    country=st.sampled_from(["US", "CA", "DE", "ZZ"]),
+    category=st.sampled_from(Category),
+    recipient=st.just(PERSON),
+    sender=st.none() | NUMBERS,
+)
+
+
+@given(st.dictionaries(NUMBERS, profiles(), min_size=1), st.data(), questions)
+def test_whoever_is_chosen_can_deliver_and_who_is_not_is_told_without_a_whole_number(
+    senders: dict[str, SenderProfile], data: st.DataObject, question: Question
+) -> None:
+    pool = st.lists(st.sampled_from(sorted(senders)), min_size=1, unique=True).map(tuple)
+    route = st.builds(Route, senders=pool, countries=COUNTRIES, categories=CATEGORIES)
+    routes = tuple(data.draw(st.lists(route, min_size=1, max_size=3)))
+    found = choose(question, Policies(default=TenantPolicy(routes=routes), senders=senders))
+    matching = [
+        each for each in routes if each.matches(question.channel, question.country, question.category)
+    ]
+    allowed = [question.sender] if question.sender else [name for each in matching for name in each.senders]
+    able = [
+        name
+        for name in allowed
+        if name in senders and not obstacle(name, senders[name], question, SenderRules())
+    ]
+    if isinstance(found, Choice):
+        assert found.sender in able
+        assert found.provider == senders[str(found.sender)].provider
+    else:
+        assert able == []
+        assert "+1415" not in found.detail
 
 
 @given(pools, names, names)
