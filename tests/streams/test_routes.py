@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -20,9 +21,11 @@ from streams.policy import (
     SenderType,
     TenantPolicy,
     Verification,
+    load_policy,
 )
 from streams.routes import Choice, Question, Refused, choose, obstacle, preferred
 
+EXAMPLE = Path(__file__).parents[2] / "deploy" / "streams-policy.example.yaml"
 LONG, OTHER_LONG, ABROAD, PERSON = "+14155550100", "+14155550101", "+491771789000", "+14155550123"
 SERVICE = "MG" + "0" * 31 + "1"
 SENDERS = {
@@ -248,3 +251,23 @@ def test_tenants_spread_their_people_differently() -> None:
 def test_a_pool_of_nobody_is_an_error() -> None:
     with pytest.raises(ValueError, match="empty"):
         preferred([], "acme", PERSON)
+
+
+@pytest.mark.parametrize(
+    ("changes", "sender"),
+    [
+        ({"category": Category.MARKETING}, "55501"),
+        ({"channel": Channel.WHATSAPP, "country": "DE"}, "+491771789000"),
+        ({"country": "GB"}, "Acme"),
+        ({"country": "GB", "category": Category.MARKETING}, SERVICE),
+        ({"country": "AU"}, SERVICE),
+    ],
+)
+def test_the_example_file_routes_what_it_says(changes: dict[str, Any], sender: str) -> None:
+    found = choose(asked(**changes), load_policy(str(EXAMPLE)))
+    assert isinstance(found, Choice)
+    assert found.sender == sender
+
+
+def test_a_tenant_of_the_example_file_without_routes_sends_from_the_default() -> None:
+    assert choose(asked(tenant="somebody"), load_policy(str(EXAMPLE))) == Choice(None)
