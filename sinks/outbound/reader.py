@@ -1,8 +1,9 @@
 """Reading the lanes: which partitions are ours, how far they may be committed, and when to stop reading one.
 
-Guarantees: the first command of a partition is read only after its journal was, a partition is given away
-only after `let_go` has finished with it, and nothing read before that comes out after it. Leaves to others:
-what a command means, and the commit itself.
+What people decide about sending is read as the lanes are, by whoever owns the partition.
+Guarantees: the first command of a partition is read only after its journal and its decisions were, a
+partition is given away only after `let_go` has finished with it, and nothing read before that comes out after
+it. Leaves to others: what a command means, and the commit itself.
 """
 
 import asyncio
@@ -13,11 +14,13 @@ import structlog
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from schemas.codec import Codec
-from schemas.records import JournalEntry
+from schemas.errors import WireError
+from schemas.records import JournalEntry, OutboundControl
 from schemas.snapshot import read_partition
 from schemas.topics import Topic
 from schemas.vocabulary import Priority
 from sinks.outbound.config import GROUP, OutboundConfig
+from sinks.outbound.controls import Numbered
 from sinks.outbound.journal import Journal
 from sinks.outbound.offsets import Offsets
 
@@ -27,6 +30,13 @@ LANES = {Topic.commands(lane): lane for lane in Priority}
 _MAX_WAITING = 2_000
 _BATCH = 500
 _TIMEOUT_S = 30.0
+
+
+class Known(NamedTuple):
+    """What the topics know of a partition that was taken over."""
+
+    journal: Journal
+    controls: tuple[Numbered, ...]
 
 
 class Progress(NamedTuple):
@@ -43,7 +53,7 @@ class Reader:
         self,
         config: OutboundConfig,
         codec: Codec,
-        taken_over: Callable[[Mapping[int, Journal]], None],
+        taken_over: Callable[[Mapping[int, Known]], None],
         let_go: Callable[[set[int]], Coroutine[Any, Any, None]],
     ) -> None:
         self._kafka = config.kafka
@@ -65,7 +75,7 @@ class Reader:
         self._gives_away = True
 
     def start(self) -> None:
-        self._consumer.subscribe(list(LANES), on_assign=self._assigned, on_revoke=self._revoked)
+        self._consumer.subscribe([*LANES, Topic.CONTROLS], on_assign=self._assigned, on_revoke=self._revoked)
 
     async def read(self, wait_s: float) -> list[Message]:
         """The next commands, waiting for the first no longer than this; each must be `done` some day.
@@ -153,16 +163,19 @@ class Reader:
         # during a rebalance would wait for the rebalance, which waits for that thread's commit.
         self._group = consumer.consumer_group_metadata()
         new = {place.partition for place in places} - self._owned
-        journals = {partition: self._read_journal(partition) for partition in sorted(new)}
-        asyncio.run_coroutine_threadsafe(self._take_over(journals, committed), self._loop).result()
+        known = {
+            partition: Known(self._read_journal(partition), self._read_controls(partition))
+            for partition in sorted(new)
+        }
+        asyncio.run_coroutine_threadsafe(self._take_over(known, committed), self._loop).result()
 
-    async def _take_over(self, journals: Mapping[int, Journal], committed: list[TopicPartition]) -> None:
+    async def _take_over(self, known: Mapping[int, Known], committed: list[TopicPartition]) -> None:
         for place in committed:
             if place.error is not None:
                 raise KafkaException(place.error)
             self._offsets[str(place.topic), place.partition] = Offsets(max(place.offset, 0))
-        self._owned |= journals.keys()
-        self._taken_over(journals)
+        self._owned |= known.keys()
+        self._taken_over(known)
 
     def _read_journal(self, partition: int) -> Journal:
         journal = Journal()
@@ -171,6 +184,18 @@ class Reader:
                 journal.record(self._codec.decode(entry.value, JournalEntry))
         log.info("journal read", partition=partition, commands=len(journal))
         return journal
+
+    def _read_controls(self, partition: int) -> tuple[Numbered, ...]:
+        found: list[Numbered] = []
+        for entry in read_partition(self._kafka, "notifystream-controls", Topic.CONTROLS, partition):
+            if entry.value is None:
+                continue
+            try:
+                found.append(Numbered(entry.offset, self._codec.decode(entry.value, OutboundControl)))
+            except WireError as unreadable:
+                # It was put aside when it was first read, and is kept in its topic for as long as its key is.
+                log.error("a decision cannot be read", offset=entry.offset, reason=unreadable.reason)
+        return tuple(found)
 
     def _revoked(self, consumer: Consumer, places: list[TopicPartition]) -> None:
         self._rebalances += 1

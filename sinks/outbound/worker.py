@@ -27,11 +27,13 @@ from sinks.outbound.config import GROUP, OutboundConfig
 from sinks.outbound.consent_view import ConsentView
 from sinks.outbound.doubts import Doubts
 from sinks.outbound.fetches import Fetches
-from sinks.outbound.journal import Journal, started
+from sinks.outbound.journal import bounded, started
 from sinks.outbound.lanes import Lanes, Waiting
+from sinks.outbound.operating import Operating
+from sinks.outbound.pacing.rate import Rates, SenderRate
 from sinks.outbound.provider import Providers
 from sinks.outbound.providers import providers_of
-from sinks.outbound.reader import LANES, Reader
+from sinks.outbound.reader import LANES, Known, Reader
 from sinks.outbound.turn import Transactions
 
 _CONNECTIONS_BESIDE_CALLS = doubts.PARALLEL + fetches.PARALLEL + cancels.PARALLEL
@@ -53,6 +55,10 @@ class Worker:
         self._reader = Reader(config, self._codec, self._taken_over, self._let_go)
         self._books = Books()
         self._lanes = Lanes(config.sender_rate, config.sender_burst)
+        rates = Rates(SenderRate(segments_per_s=config.sender_rate, burst=config.sender_burst))
+        self._operating = Operating(
+            config.instance, self._codec, self._books, self._lanes, rates, self._reader.done
+        )
         self._brakes = Brakes(self._lanes, self._day_zone)
         self._cancels = Cancels(self._providers, self._books, self._done)
         self._calls = Calls(
@@ -74,6 +80,7 @@ class Worker:
                 for message in await self._reader.read(wait_s):
                     self._take(message)
                 self._settle_doubts()
+                self._operating.tick(now_ms())
                 await self._commit_turn(self._release())
                 self._reader.press_back()
             await self._finish()
@@ -91,8 +98,11 @@ class Worker:
 
     def _take(self, message: Message) -> None:
         topic, partition, offset = str(message.topic()), message.partition() or 0, message.offset() or 0
+        if topic == Topic.CONTROLS:
+            self._operating.take(message, now_ms())
+            return
         try:
-            command = self._codec.decode(message.value(), OutboundCommand)
+            command = bounded(self._codec.decode(message.value(), OutboundCommand))
         except WireError as unreadable:
             self._books.bury(message, unreadable)
             self._reader.done(topic, partition, offset)
@@ -192,9 +202,10 @@ class Worker:
 
     # -- partitions come and go -----------------------------------------------------------------------------
 
-    def _taken_over(self, journals: Mapping[int, Journal]) -> None:
-        for partition, journal in journals.items():
+    def _taken_over(self, known: Mapping[int, Known]) -> None:
+        for partition, (journal, controls) in known.items():
             self._books.take_over(partition, journal)
+            self._operating.take_over(partition, controls, now_ms())
         self._on_ready(GROUP)
 
     async def _let_go(self, partitions: set[int]) -> None:
@@ -202,6 +213,7 @@ class Worker:
         await self._finish()
         for partition in partitions:
             self._books.let_go(partition)
+            self._operating.let_go(partition, now_ms())
             self._lanes.drop(partition)
             self._doubts.drop(partition)
 
