@@ -10,7 +10,7 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
-from twilio.base.exceptions import TwilioRestException, TwilioServiceException
+from twilio.base.exceptions import TwilioException, TwilioRestException, TwilioServiceException
 from twilio.rest import Client
 
 from schemas.records import JournalEntry, OutboundCommand, ProviderStatus
@@ -120,11 +120,12 @@ class TwilioMessages:
         current_call.set(call)
         try:
             return await question()
-        except _REFUSALS as refused:
-            status = call.status or refused.status
+        except TwilioException as refused:  # of a list, the SDK says no more than this
+            status = call.status or 0
             if status == 404:
                 return None
-            failure = f"HTTP {status}, code {twilio_endings.code_of_twilio(status, refused.code)}"
+            code = twilio_endings.code_of_twilio(status, getattr(refused, "code", None))
+            failure = f"HTTP {status}, code {code}"
         except Exception as broken:  # the network's, or whatever the SDK makes of a broken answer
             failure = type(broken).__name__
         raise LookupFailed(failure)
