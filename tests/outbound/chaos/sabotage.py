@@ -1,0 +1,50 @@
+"""A sink with one promise broken, to see that the verdict notices: `--sabotage NAME`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from sinks.outbound.doubts import Doubts
+from sinks.outbound.journal import Journal
+from sinks.outbound.turn import Transactions
+
+
+def late_journal() -> None:
+    """A turn is committed one turn late: its calls begin before anybody could know of them."""
+    commit = Transactions.commit
+    late: list[tuple[Any, ...]] = []
+
+    def later(self: Transactions, *turn: Any) -> None:
+        if late:
+            commit(self, *late.pop())
+        late.append(turn)
+
+    setattr(Transactions, "commit", later)  # noqa: B010 - mypy lets no method be assigned
+
+
+def called_again() -> None:
+    """A command that was started, and of which no end is known, counts as new."""
+
+    def forgets(self: Any, command_id: str) -> bool:
+        return command_id in self._ended
+
+    setattr(Journal, "knows", forgets)  # noqa: B010
+
+
+def hasty_proof() -> None:
+    """One look-up settles a doubt at once, while the provider's list may not show the message yet."""
+    begin = Doubts.__init__
+
+    def hasty(self: Any, *arguments: Any, **options: Any) -> None:
+        begin(self, *arguments, **options)
+        self._settle_after_ms = 0
+
+    setattr(Doubts, "__init__", hasty)  # noqa: B010
+
+
+SABOTAGE: Mapping[str, Callable[[], None]] = {
+    "late-journal": late_journal,
+    "called-again": called_again,
+    "hasty-proof": hasty_proof,
+}
