@@ -14,7 +14,8 @@ from streams.routes.question import Question, Refused
 
 _TEXTS = (Channel.SMS, Channel.MMS)
 _LONGEST_NAME = 40
-_NUMBER = re.compile(r"\+?\d{7,}")
+_FEWEST_DIGITS = 7
+_SID = re.compile(r"[A-Z]{2}[0-9a-fA-F]{32}")
 
 
 def obstacle(sender: str, profile: SenderProfile, question: Question, rules: SenderRules) -> Refused | None:
@@ -29,8 +30,12 @@ def obstacle(sender: str, profile: SenderProfile, question: Question, rules: Sen
 
 
 def shown(sender: str) -> str:
-    """The sender as it may be told: of a phone number only its end, of anything not too much."""
-    return f"…{sender[-4:]}" if _NUMBER.fullmatch(sender) else sender[:_LONGEST_NAME]
+    """The sender as it may be told: of a phone number, however written, only its end; of anything not too
+    much."""
+    digits = [each for each in sender if each.isdigit()]
+    if len(digits) >= _FEWEST_DIGITS and not _SID.fullmatch(sender):
+        return f"…{''.join(digits[-4:])}"
+    return sender[:_LONGEST_NAME]
 
 
 def _not_meant_for(name: str, profile: SenderProfile, question: Question) -> Refused | None:

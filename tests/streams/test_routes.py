@@ -147,6 +147,29 @@ def test_of_many_senders_only_some_obstacles_are_told() -> None:
     assert detail.endswith("; and 7 senders more")
 
 
+def test_of_few_senders_all_obstacles_are_told() -> None:
+    few = {f"Acme{n}": SENDERS["Acme"] for n in range(3)}
+    detail = refusal(choose(QUESTION, policies(Route(senders=tuple(few)), **few))).detail
+    assert all(name in detail for name in few)
+    assert "more" not in detail
+
+
+@pytest.mark.parametrize(
+    ("sender", "told"),
+    [
+        ("+14155550199", "…0199"),
+        ("(415) 555-0199", "…0199"),
+        ("55501", "55501"),
+        ("Acme 24", "Acme 24"),
+        ("MG" + "7" * 32, "MG" + "7" * 32),
+        ("x" * 100, "x" * 40),
+    ],
+)
+def test_a_sender_is_told_without_its_whole_number(sender: str, told: str) -> None:
+    refused = refusal(choose(asked(sender=sender), policies(Route(senders=(LONG,)))))
+    assert refused.detail.startswith(f"sender {told} is not described")
+
+
 def test_no_detail_names_a_whole_number() -> None:
     bare = {f"+1415555010{n}": SenderProfile(type=SenderType.LONG_CODE) for n in range(2, 5)}
     found = policies(Route(senders=tuple(bare)), **bare)
