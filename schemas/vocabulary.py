@@ -81,7 +81,7 @@ class CommandKind(StrEnum):
 
 
 class CommandResult(StrEnum):
-    """What became of a send. `STARTED` exists in the journal only."""
+    """What became of a send. `STARTED`, `RELEASED` and `DROPPED` exist in the journal only."""
 
     STARTED = "started"
     ACCEPTED = "accepted"
@@ -93,7 +93,9 @@ class CommandResult(StrEnum):
     EXPIRED = "expired"
     # Never started, and never will be.
     CANCELED = "canceled"
-    # A person gave a held one up; in the journal only, elsewhere it stays held.
+    # A person decided about a held one; in the journal only. Elsewhere a released one is absent, and a dropped
+    # one stays held.
+    RELEASED = "released"
     DROPPED = "dropped"
 
 

@@ -18,6 +18,9 @@ from sinks.outbound.provider import SendAnswer
 from sinks.outbound.reports import report, report_of, result_of
 from sinks.outbound.turn import Turn
 
+_TOLD = {CommandResult.RELEASED: CommandResult.ABSENT, CommandResult.DROPPED: CommandResult.HELD}
+"""What others are told of what only the journal tells apart."""
+
 _WRITE_AGAIN_MS = 86_400_000
 """How often what is held is written again, so that its topic's retention never takes it."""
 
@@ -72,8 +75,7 @@ class Books:
         """Something is known of a command without a call's answer."""
         now = now_ms()
         self._enter(partition, ended(entry, result, now, sid, detail))
-        told = CommandResult.HELD if result is CommandResult.DROPPED else result
-        self._report(report(entry, told, now, sid=sid, detail=detail))
+        self._report(report(entry, _TOLD.get(result, result), now, sid=sid, detail=detail))
 
     def keep_in_mind(self, now: int) -> None:
         """Remember what is held for as long as it is, and nothing else for longer than its topic does."""

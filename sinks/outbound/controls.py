@@ -118,7 +118,7 @@ def closing(control: OutboundControl, entry: JournalEntry | None) -> Closing | N
         return None
     match control.action:
         case ControlAction.RELEASE:
-            return Closing(entry, CommandResult.ABSENT, f"released by {control.by}: {control.reason}")
+            return Closing(entry, CommandResult.RELEASED, f"released by {control.by}: {control.reason}")
         case ControlAction.DROP:
             return Closing(entry, CommandResult.DROPPED, f"dropped by {control.by}: {control.reason}")
         case ControlAction.PAUSE | ControlAction.RESUME:

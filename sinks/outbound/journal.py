@@ -23,6 +23,8 @@ LONGEST_LIFE_MS = 3 * 86_400_000
 REMEMBERED_MS = 7 * 86_400_000
 """The retention of `outbound.journal`."""
 
+_BY_WORD = frozenset({CommandResult.RELEASED, CommandResult.DROPPED})
+
 _OPEN = {CommandResult.STARTED: 0, CommandResult.IN_DOUBT: 1, CommandResult.HELD: 2}
 """States of an unknown fate, by how long it has been unknown: none goes back to an earlier one."""
 
@@ -33,6 +35,7 @@ class Journal:
     def __init__(self) -> None:
         self._ended = Memory(REMEMBERED_MS)
         self._open: dict[str, JournalEntry] = {}
+        self._decided: dict[str, JournalEntry] = {}
         self._claimed = Memory(REMEMBERED_MS)
         self.spending = Spending()
 
@@ -48,6 +51,10 @@ class Journal:
     def open_entries(self) -> tuple[JournalEntry, ...]:
         """Commands whose fate is not known: under way, in doubt or held."""
         return tuple(self._open.values())
+
+    def unproved(self) -> tuple[JournalEntry, ...]:
+        """Commands that were ended by a person's word: a message of theirs may exist that nobody claims."""
+        return tuple(self._decided.values())
 
     def claimed(self, sid: str) -> bool:
         """Whether that message is known to be some command's."""
@@ -71,11 +78,14 @@ class Journal:
         else:
             self._open.pop(entry.command_id, None)
             self._ended.add(entry.command_id, entry.at)
+            if entry.state in _BY_WORD:
+                self._decided[entry.command_id] = entry
 
     def forget(self, now: int) -> None:
         """Let go what the topic does not keep any longer. `now` is in ms since the epoch."""
         self._ended.forget(now)
         self._claimed.forget(now)
+        self._decided = {n: each for n, each in self._decided.items() if each.at > now - REMEMBERED_MS}
 
 
 def bounded(command: OutboundCommand) -> OutboundCommand:
