@@ -9,6 +9,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
 
+from streams.policy.senders import bare_sender
+
 PACIFIC = "America/Los_Angeles"
 """Where T-Mobile's day of daily caps begins (facts, Twilio section 4)."""
 
@@ -52,7 +54,8 @@ class Rates:
 
     def __init__(self, default: SenderRate, own: Mapping[str, SenderRate] | None = None) -> None:
         self._default = default
-        self._own = dict(own or {})
+        self._own = {bare_sender(name): rate for name, rate in (own or {}).items()}
 
     def of(self, sender: str) -> SenderRate:
-        return self._own.get(sender, self._default)
+        """Of a sender with or without its channel prefix."""
+        return self._own.get(bare_sender(sender), self._default)

@@ -20,9 +20,9 @@ class SenderPace(msgspec.Struct, frozen=True, kw_only=True):
 
     `segments_per_s` is the rate now, `rate.segments_per_s` the one that is set; `tokens` are the segments
     that may go at once, negative after a text longer than the burst. `in_flight` are commands given to the
-    journal and not answered yet. `nothing_before` is what a provider's Retry-After asks for, None when that is over.
-    `spent_today` counts segments since midnight in `rate.day_zone`. `pauses` are all that concern it: its
-    own, everything's, and those of the tenants and providers whose commands wait here.
+    journal and not answered yet. `nothing_before` is what a provider's Retry-After asks for, None when that
+    is over. `spent_today` counts segments since midnight in `rate.day_zone`. `pauses` are all that concern
+    it: its own, everything's, and those of the tenants and providers whose commands wait here.
     """
 
     sender: str
