@@ -53,7 +53,8 @@ def senders(
     """What every sender does now, and what is paused; pause and resume.
 
     Its rate and the one it is set to, what waits by lane with the age of the oldest, calls in flight,
-    commands in doubt and held, segments of the day; and who is paused by whom, why and until when. Each owner tells every few seconds what has changed; one that has not been seen for 20 minutes is gone.
+    commands in doubt and held, segments of the day; and who is paused by whom, why and until when. Owners
+    tell every few seconds what has changed; one that has not been seen for 20 minutes is gone.
 
     [bold]Examples[/]
 
@@ -141,11 +142,11 @@ def pause(
 
 
 def resume(
-    reason: Reason,
     sender: Sender = None,
     tenant: Tenant = None,
     provider: Provider = None,
     everything: Everything = False,
+    reason: Annotated[str, typer.Option("--reason", help="Why.")] = "resumed",
     by: By = None,
 ) -> None:
     """End a pause: one that a person began, or one that the sender's owner began over a refusal.
