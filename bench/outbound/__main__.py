@@ -136,9 +136,7 @@ def _show(result: Result) -> None:
     if result.carrier_sends_per_s is not None:
         console.print(f"against sandbox.carrier: {result.carrier_sends_per_s:,.0f} sends/s")
     if result.paced:
-        rates = Table(
-            "segments/s", "senders", "others", "a text", "bucket", "worst 10 s", "above", "when started"
-        )
+        rates = Table("segments/s", "senders", "others", "a text", "bucket", "worst 10 s", "above")
         for kept in result.paced:
             rates.add_row(
                 f"{kept.rate:g}",
@@ -148,7 +146,6 @@ def _show(result: Result) -> None:
                 f"{kept.burst:g}",
                 f"{100 * kept.worst_window_error:.2f} %",
                 f"{kept.above_bucket:+.1f}",
-                f"{kept.above_bucket_when_started:+.1f}",
             )
         console.print(rates)
     if result.urgent is not None:

@@ -16,10 +16,9 @@ from confluent_kafka.cimpl import NewTopic
 from bench.outbound.child import SenderLimit, Watched
 from schemas.clients import Kafka
 from schemas.codec import Codec
-from schemas.records import JournalEntry, OutboundCommand
-from schemas.snapshot import read_partition
+from schemas.records import OutboundCommand
 from schemas.topics import Topic
-from schemas.vocabulary import Category, Channel, CommandKind, CommandResult, Priority
+from schemas.vocabulary import Category, Channel, CommandKind, Priority
 from tests.kafka.broker import KafkaBroker
 from tests.servers import running
 
@@ -80,17 +79,6 @@ class Bench:
         log = self.directory / f"sink{self._runs}.log"
         with running("bench.outbound.child", *options, log=log):
             yield lambda: msgspec.json.decode(out.read_bytes(), type=Watched)
-
-    def started(self) -> dict[str, int]:
-        """When each command was let go, by the journal (ms)."""
-        found: dict[str, int] = {}
-        for partition in range(PARTITIONS):
-            for each in read_partition(self.kafka, "bench", Topic.JOURNAL, partition):
-                if each.value is not None:
-                    entry = self.codec.decode(each.value, JournalEntry)
-                    if entry.state is CommandResult.STARTED:
-                        found[entry.command_id] = entry.started_at
-        return found
 
 
 def command(sender: str, number: int, segments: int = 1, lasts_s: float = 600) -> OutboundCommand:

@@ -40,9 +40,8 @@ class Paced(msgspec.Struct, frozen=True, kw_only=True):
 
     `others_rate` is what the others were set to; all that have the same rate are measured, and the worst is
     told. `worst_window_error`: by how much of the rate any 10 s after the first 10 were off, at the provider.
-    `above_bucket`: segments beyond burst + rate x time in any stretch there, where a text that was held up
-    on its way comes together with the next; `above_bucket_when_started`: the same by the journal, at the
-    moment when a command was let go.
+    `above_bucket`: segments beyond burst + rate x time in any stretch, at most; a text that was held up on
+    its way there comes together with the next.
     """
 
     rate: float
@@ -53,7 +52,6 @@ class Paced(msgspec.Struct, frozen=True, kw_only=True):
     seconds: float
     worst_window_error: float
     above_bucket: float
-    above_bucket_when_started: float
     measured: int
 
 
@@ -136,8 +134,6 @@ def paced(
     found = [arrival for arrival in arrivals(provider, before) if arrival.command_id in sizes]
     end = found[0].at_us / 1e6 + seconds
     at_provider = _by_sender(sizes, [(a.command_id, a.at_us / 1e6) for a in found if a.at_us / 1e6 <= end])
-    started = sorted(bench.started().items(), key=lambda each: each[1])
-    let_go = _by_sender(sizes, [(name, at / 1e3) for name, at in started if name in sizes])
     measured = [name for name, limit in limits.items() if limit.rate == rate]
     errors = [worst_window_error(at_provider[name], rate) for name in measured]
     burst = limits[measured[0]].burst
@@ -150,7 +146,6 @@ def paced(
         seconds=seconds,
         worst_window_error=round(max(error if error is not None else 1.0 for error in errors), 5),
         above_bucket=round(max(above_bucket(at_provider[name], rate, burst) for name in measured), 2),
-        above_bucket_when_started=round(max(above_bucket(let_go[name], rate, burst) for name in measured), 2),
         measured=len(measured),
     )
 
