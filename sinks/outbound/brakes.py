@@ -5,7 +5,6 @@ once: a queue that waits behind a refusal costs one log line, not one a command.
 """
 
 import math
-import time
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Protocol
@@ -17,7 +16,7 @@ from schemas.records import OutboundCommand, ProviderStatus
 from sinks.outbound.consequence import Halt, SlowDown, consequence, consequence_of_code
 from sinks.outbound.pacing.pauses import Pause, Reach, Scope
 from sinks.outbound.pacing.rate import PACIFIC
-from sinks.outbound.provider import Accepted, Lift, SendAnswer, Verdict
+from sinks.outbound.provider import Lift, SendAnswer, Verdict
 from sinks.outbound.streaks import Streaks
 
 log = structlog.get_logger(__name__)
@@ -39,23 +38,25 @@ class Pacing(Protocol):
 
 
 class Brakes:
-    """For one event loop. `day_zone` says whose midnight ends a sender's day."""
+    """For one event loop. `clock` is the lanes'; `day_zone` says whose midnight ends a sender's day."""
 
-    def __init__(self, pacing: Pacing, day_zone: Callable[[str], str | None] = lambda sender: None) -> None:
+    def __init__(
+        self,
+        pacing: Pacing,
+        clock: Callable[[], int],
+        day_zone: Callable[[str], str | None] = lambda sender: None,
+    ) -> None:
         self._pacing = pacing
+        self._clock = clock
         self._day_zone = day_zone
         self._streaks = Streaks()
-        self._alarmed: dict[Scope, str] = {}
 
     def answered(self, command: OutboundCommand, answer: SendAnswer) -> None:
         """A call has ended so."""
-        if isinstance(answer, Accepted):
-            self._alarmed.pop(Scope(Reach.SENDER, command.sender), None)
-            self._alarmed.pop(Scope(Reach.PROVIDER, command.provider), None)
         follows = consequence(command, answer)
         if follows.slow_down is not None:
             self._slow_down(command.sender, follows.slow_down)
-        for halt in (follows.halt, self._streaks.after(command, answer, _now_ms())):
+        for halt in (follows.halt, self._streaks.after(command, answer, self._clock())):
             if halt is not None:
                 self._pause(command.sender, halt)
 
@@ -74,30 +75,31 @@ class Brakes:
             self._pause(command.sender, halt)
 
     def _slow_down(self, sender: str, slower: SlowDown) -> None:
-        self._pacing.slow_down(sender, _now_ms(), math.ceil(slower.retry_after_s * 1000))
+        self._pacing.slow_down(sender, self._clock(), math.ceil(slower.retry_after_s * 1000))
 
     def _pause(self, sender: str, halt: Halt) -> None:
-        now = _now_ms()
+        now = self._clock()
         if halt.lift is Lift.NEXT_DAY:
             until: int | None = next_day(now, self._day_zone(sender) or PACIFIC)
         else:
             until = now + math.ceil(halt.for_s * 1000) if halt.for_s is not None else None
-        for held in self._pacing.pauses():
-            if held.scope == halt.scope and (
-                held.until is None or (until is not None and until <= held.until)
-            ):
-                return  # a person's pause, or an alarm's, is not made shorter by a passing trouble
+        held = next((each for each in self._pacing.pauses() if each.scope == halt.scope), None)
+        if held is not None and (held.until is None or (until is not None and until <= held.until)):
+            return  # a person's pause, or an alarm's, is not made shorter by a passing trouble
         self._pacing.pause(halt.scope, halt.reason, until)
-        if self._alarmed.get(halt.scope) != halt.reason:
-            self._alarmed[halt.scope] = halt.reason
-            tell = log.error if halt.lift is Lift.BY_HAND else log.warning
-            tell(
-                "sending is paused",
-                reach=halt.scope.reach.value,
-                name=_shown(halt.scope),
-                reason=halt.reason,
-                lifts=halt.lift.value,
-            )
+        if held is None or until is None:
+            _tell(halt)
+
+
+def _tell(halt: Halt) -> None:
+    tell = log.error if halt.lift is Lift.BY_HAND else log.warning
+    tell(
+        "sending is paused",
+        reach=halt.scope.reach.value,
+        name=_shown(halt.scope),
+        reason=halt.reason,
+        lifts=halt.lift.value,
+    )
 
 
 def next_day(now: int, zone: str) -> int:
@@ -112,7 +114,3 @@ def _shown(scope: Scope) -> str:
     if scope.reach is not Reach.SENDER or scope.name.startswith("MG"):
         return scope.name
     return "…" + scope.name[-_SHOWN_DIGITS:]
-
-
-def _now_ms() -> int:
-    return int(time.time() * 1000)

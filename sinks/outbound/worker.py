@@ -63,7 +63,7 @@ class Worker:
         self._operating = Operating(
             config.instance, self._codec, self._books, self._lanes, rates, self._reader.done
         )
-        self._brakes = Brakes(self._lanes, self._day_zone)
+        self._brakes = Brakes(self._lanes, self._clock.now, self._day_zone)
         self._cancels = Cancels(self._providers, self._books, self._done)
         self._calls = Calls(
             self._providers, config.public_base_url, self._books, self._brakes, self._cancels, self._over

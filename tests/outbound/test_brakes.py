@@ -15,15 +15,15 @@ from sinks.outbound.brakes import Brakes, next_day
 from sinks.outbound.lanes import Lanes
 from sinks.outbound.pacing.pauses import Pause, Reach, Scope
 from sinks.outbound.pacing.rate import Rates, SenderRate
-from sinks.outbound.provider import Accepted, Ambiguous, NotSent, Rejected, SendAnswer
+from sinks.outbound.provider import Ambiguous, NotSent, Rejected, SendAnswer
 from sinks.outbound.twilio_codes import verdict
-from tests.outbound.examples import SENDER, command
+from tests.outbound.examples import SENDER, command, now_ms
 from tests.outbound.recorded_pacing import RecordedPacing
 from tests.outbound.simulator import SERVICE
 
 WANTED = command()
 THE_SENDER, THE_PROVIDER = Scope(Reach.SENDER, SENDER), Scope(Reach.PROVIDER, "twilio")
-YES, AWAY = Accepted("SM1", "queued", None), NotSent("no connection", unreachable=True)
+AWAY = NotSent("no connection", unreachable=True)
 
 
 def refused(code: int) -> Rejected:
@@ -32,7 +32,7 @@ def refused(code: int) -> Rejected:
 
 def held_after(*answers: SendAnswer, zone: str | None = None) -> list[Pause]:
     pacing = RecordedPacing()
-    brakes = Brakes(pacing, lambda sender: zone)
+    brakes = Brakes(pacing, now_ms, lambda sender: zone)
     for answer in answers:
         brakes.answered(WANTED, answer)
     return pacing.held
@@ -45,7 +45,7 @@ def left_s(pause: Pause) -> float:
 
 def test_the_lanes_are_what_brakes_need() -> None:
     lanes = Lanes(Rates(SenderRate()))
-    brakes = Brakes(lanes)
+    brakes = Brakes(lanes, now_ms)
     brakes.answered(WANTED, refused(30034))
     brakes.answered(WANTED, NotSent("throttled", throttled=True))
     assert [pause.scope for pause in lanes.pauses()] == [THE_SENDER]
@@ -56,7 +56,7 @@ def test_a_throttled_sender_is_slowed_down_and_kept_back_for_no_less_than_it_was
     wait_s: float | None, wait_ms: int
 ) -> None:
     pacing = RecordedPacing()
-    Brakes(pacing).answered(WANTED, NotSent("throttled", throttled=True, retry_after_s=wait_s))
+    Brakes(pacing, now_ms).answered(WANTED, NotSent("throttled", throttled=True, retry_after_s=wait_s))
     assert pacing.slowed == [(SENDER, wait_ms)]
     assert pacing.held == []
 
@@ -125,7 +125,7 @@ def test_a_mistake_of_ours_makes_a_passing_pause_a_lasting_one() -> None:
 
 
 def test_all_that_is_refused_for_one_reason_costs_one_alarm() -> None:
-    brakes = Brakes(RecordedPacing())
+    brakes = Brakes(RecordedPacing(), now_ms)
     with capture_logs() as logs:
         for _ in range(50):
             brakes.answered(WANTED, refused(30034))
@@ -136,11 +136,10 @@ def test_all_that_is_refused_for_one_reason_costs_one_alarm() -> None:
 
 def test_an_alarm_comes_again_after_it_was_mended_and_broke_again() -> None:
     pacing = RecordedPacing()
-    brakes = Brakes(pacing)
+    brakes = Brakes(pacing, now_ms)
     with capture_logs() as logs:
         brakes.answered(WANTED, refused(30034))
         pacing.held.clear()  # resumed
-        brakes.answered(WANTED, YES)
         brakes.answered(WANTED, refused(30034))
     assert len(logs) == 2
 
@@ -176,7 +175,7 @@ def status_of(wanted: OutboundCommand, code: int, sender: str | None) -> Provide
 
 def held_later(code: int, wanted: OutboundCommand = WANTED, sender: str | None = SENDER) -> list[Pause]:
     pacing = RecordedPacing()
-    Brakes(pacing).told_later(wanted, status_of(wanted, code, sender), code, verdict(code))
+    Brakes(pacing, now_ms).told_later(wanted, status_of(wanted, code, sender), code, verdict(code))
     assert pacing.slowed == []
     return pacing.held
 

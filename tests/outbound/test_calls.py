@@ -36,7 +36,9 @@ async def called(pigeons: Pigeons) -> tuple[AttemptEvent, list[str], list[dict[s
     books.take_over(0, Journal())
     providers = {NAME: pigeons}
     cancels = Cancels(providers, books, lambda waiting: None)
-    calls = Calls(providers, "http://127.0.0.1:9", books, Brakes(RecordedPacing()), cancels, over.append)
+    calls = Calls(
+        providers, "http://127.0.0.1:9", books, Brakes(RecordedPacing(), now_ms), cancels, over.append
+    )
     wanted = command(provider=NAME)
     entry = started(wanted, now_ms())
     with capture_logs() as logs:

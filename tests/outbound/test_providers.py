@@ -44,7 +44,7 @@ class World:
         providers: Providers = {TWILIO: self.twilio, NAME: self.pigeons}
         self.journal = Journal()
         self.books.take_over(0, self.journal)
-        self.brakes = Brakes(self.pacing)
+        self.brakes = Brakes(self.pacing, now_ms)
         self.cancels = Cancels(providers, self.books, self.done.append)
         self.calls = Calls(
             providers, "http://127.0.0.1:9", self.books, self.brakes, self.cancels, self.over.append
