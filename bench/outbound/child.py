@@ -13,11 +13,11 @@ from pathlib import Path
 
 import msgspec
 import psutil
-import structlog
 
 from bench.ingress.processor import Spent, spent_by
 from bench.outbound.sampling import Sampler
 from bench.streams.sampling import Share
+from notifystream import logs
 from sandbox.serving import announce, end_with_stdin
 from schemas.clients import Kafka
 from sinks.outbound.config import OutboundConfig, TwilioAccount
@@ -51,7 +51,7 @@ def main() -> int:
     parser.add_argument("--concurrency", type=int, default=64)
     parser.add_argument("--out", type=Path, required=True)
     chosen = parser.parse_args()
-    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
+    logs.configure("json", "info")
     if chosen.exit_with_stdin:
         end_with_stdin()
     limits = msgspec.json.decode(chosen.senders.read_bytes(), type=dict[str, SenderLimit])
