@@ -7,16 +7,22 @@ import json
 import time
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from schemas.vocabulary import ErrorClass
 from sinks.outbound.provider import Accepted, Ambiguous, Concern, NotSent, Rejected, SendAnswer
 from sinks.outbound.twilio_api import TwilioMessages
+from sinks.outbound.twilio_endings import broken, code_of_twilio, refused
+from sinks.outbound.twilio_http import Call
+from streams.error_codes import classify
 from tests.ingress.closed_port import closed_port
 from tests.outbound import misbehaving
 from tests.outbound.examples import command
 from tests.outbound.misbehaving import Serve, serving
 from tests.outbound.scripted import answer, answering
 from tests.outbound.simulator import account_at
+from tests.streams.test_error_codes import CODES as DOCUMENTED
 
 pytestmark = pytest.mark.anyio
 SID = "SM" + "0" * 32
@@ -242,3 +248,36 @@ async def test_nothing_but_the_sdks_own_headers_goes_out_and_no_promise_of_idemp
         "host", "authorization", "user-agent", "x-twilio-client", "accept-charset", "content-type",
         "accept", "accept-encoding", "content-length",
     }  # fmt: skip
+
+
+CODES = st.one_of(
+    st.integers(-(10**6), 10**6), st.sampled_from(sorted(DOCUMENTED)), st.text(max_size=6), st.none(), st.booleans(),
+    st.floats(), st.lists(st.integers(), max_size=2),
+)  # fmt: skip
+
+
+@given(status=st.integers(100, 599), code=CODES)
+def test_nothing_is_a_refusal_but_a_4xx_with_a_code_of_twilios(status: int, code: object) -> None:
+    told = refused(status, code, Call())
+    known = code_of_twilio(status, code)
+    if status == 429 or (known == 20429 and 400 <= status < 500 and status != 408):
+        assert isinstance(told, NotSent)
+        assert told.throttled
+    elif known is None or not 400 <= status < 500 or status == 408 or classify(known) is ErrorClass.AMBIGUOUS:
+        assert isinstance(told, Ambiguous)
+    else:
+        assert isinstance(told, Rejected)
+        assert (told.code, told.verdict.error_class) == (known, classify(known))
+
+
+@pytest.mark.parametrize(
+    "failure", [TimeoutError(), ConnectionResetError(), OSError(), ValueError(), KeyError()]
+)
+@pytest.mark.parametrize("may_be_written", [True, False])
+def test_a_failure_is_ambiguous_from_the_moment_the_request_may_be_on_its_way(
+    failure: Exception, may_be_written: bool
+) -> None:
+    call = Call()
+    call.may_be_written = may_be_written
+    told = broken(failure, call)
+    assert isinstance(told, Ambiguous if may_be_written else NotSent)
