@@ -2,24 +2,41 @@
 
 from __future__ import annotations
 
+import os
+import sys
+import threading
+import time
 from collections.abc import Callable, Mapping
+from queue import SimpleQueue
 from typing import Any
 
 from sinks.outbound.doubts import Doubts
 from sinks.outbound.journal import Journal
-from sinks.outbound.turn import Transactions
+from sinks.outbound.turn import Transactions, TurnFailed
+
+_LATE_S = 0.5
 
 
 def late_journal() -> None:
-    """A turn is committed one turn late: its calls begin before anybody could know of them."""
+    """A turn counts as committed before it is: its calls begin while nobody else could know of them."""
     commit = Transactions.commit
-    late: list[tuple[Any, ...]] = []
+    turns: SimpleQueue[tuple[float, tuple[Any, ...]]] = SimpleQueue()
 
-    def later(self: Transactions, *turn: Any) -> None:
-        if late:
-            commit(self, *late.pop())
-        late.append(turn)
+    def later(*turn: Any) -> None:
+        turns.put((time.monotonic() + _LATE_S, turn))
 
+    def work() -> None:
+        while True:
+            due, turn = turns.get()
+            time.sleep(max(0.0, due - time.monotonic()))
+            try:
+                commit(*turn)
+            except TurnFailed as failed:
+                # As the worker's own loop would end.
+                print(f"TurnFailed: {failed}", file=sys.stderr, flush=True)
+                os._exit(1)
+
+    threading.Thread(target=work, name="late-journal", daemon=True).start()
     setattr(Transactions, "commit", later)  # noqa: B010 - mypy lets no method be assigned
 
 
