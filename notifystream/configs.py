@@ -135,6 +135,8 @@ def outbound(chosen: Settings) -> "OutboundConfig":
             hold_after_s=chosen.hold_after_s,
             instance=chosen.worker_instance,
             session_timeout_s=chosen.session_timeout_s,
+            health_host=chosen.outbound_health_host,
+            health_port=chosen.outbound_health_port,
             policies=_policies(chosen),
         )
     except UnsafeSettings as wrong:

@@ -173,6 +173,14 @@ class Settings(BaseSettings):
         3600.0, description="Seconds of doubt after which a command is held for a person.", gt=0
     )
 
+    outbound_health_port: int | None = Field(
+        None,
+        description="Port for /healthz, 503 once the process gets on with nothing; none without.",
+        ge=0,
+        le=65535,
+    )
+    outbound_health_host: str = Field("127.0.0.1", description="Address /healthz is served on.")
+
     # Analytics
     analytics_batch_rows: int = Field(50_000, description="Rows per insert at most.", ge=1)
     analytics_batch_s: float = Field(1.0, description="Seconds until a smaller batch is inserted.", gt=0)

@@ -54,6 +54,8 @@ class OutboundConfig(msgspec.Struct, frozen=True, kw_only=True):
     hold_after_s: float = 3600.0
     instance: str = "0"
     session_timeout_s: float = 10.0
+    health_host: str = "127.0.0.1"
+    health_port: int | None = None
     policies: Policies = DEFAULTS
 
     def __repr__(self) -> str:

@@ -23,6 +23,8 @@ from sinks.outbound.config import GROUP, OutboundConfig
 from sinks.outbound.controls import Numbered
 from sinks.outbound.journal import Journal
 from sinks.outbound.offsets import Offsets
+from sinks.outbound.watching import Place
+from streams.progress import Progress
 
 log = structlog.get_logger(__name__)
 
@@ -39,7 +41,7 @@ class Known(NamedTuple):
     controls: tuple[Numbered, ...]
 
 
-class Progress(NamedTuple):
+class Commitment(NamedTuple):
     """What a transaction commits of the lanes, and as whom."""
 
     places: list[TopicPartition]
@@ -64,11 +66,17 @@ class Reader:
         name = f"{GROUP}-{config.instance}"
         self._consumer = Consumer(
             config.kafka.consumer(name, GROUP)
-            | {"group.instance.id": name, "session.timeout.ms": int(config.session_timeout_s * 1000)}
+            | {
+                "group.instance.id": name,
+                "session.timeout.ms": int(config.session_timeout_s * 1000),
+                # The only way to know of a partition's end: behind the last record stand transaction markers.
+                "enable.partition.eof": True,
+            }
         )
         self._owned: set[int] = set()
         self._offsets: dict[tuple[str, int], Offsets] = {}
         self._paused: set[tuple[str, int]] = set()
+        self._ends: dict[tuple[str, int], int] = {}
         self._moved = False
         self._rebalances = 0
         self._group: object = None
@@ -107,7 +115,7 @@ class Reader:
         """Whether there is anything to commit since the last `progress`."""
         return self._moved
 
-    def progress(self) -> Progress:
+    def progress(self) -> Commitment:
         """What may be committed now; never nothing while a partition is ours.
 
         The broker compares the group's generation only with offsets at hand (KIP-447): a transaction without
@@ -119,7 +127,7 @@ class Reader:
             for (topic, partition), offsets in self._offsets.items()
             if (position := offsets.position()) is not None
         ]
-        return Progress(places, self._group)
+        return Commitment(places, self._group)
 
     def press_back(self) -> None:
         """Stop reading a partition of a lane while enough of it is waiting; the others go on."""
@@ -128,6 +136,17 @@ class Reader:
             self._consumer.pause([TopicPartition(*place) for place in full - self._paused])
             self._consumer.resume([TopicPartition(*place) for place in self._paused - full])
             self._paused = full
+
+    def reading(self) -> dict[Place, Progress]:
+        """How far each partition is that nothing keeps from being read. Asks nobody: what is known here."""
+        found: dict[Place, Progress] = {}
+        for (topic, partition), offsets in tuple(self._offsets.items()):
+            if (topic, partition) in self._paused:
+                continue
+            _, end = self._consumer.get_watermark_offsets(TopicPartition(topic, partition), cached=True)
+            position = max(offsets.read_up_to() or 0, self._ends.get((topic, partition), 0))
+            found[Place(topic, partition)] = Progress(position, max(end, 0))
+        return found
 
     async def close(self) -> None:
         """Give the partitions away as they are: what is not committed, the journal tells the next owner."""
@@ -150,7 +169,11 @@ class Reader:
             if rebalances != self._rebalances:
                 rebalances = self._rebalances
                 messages.clear()
-            messages.append(message)
+            error = message.error()
+            if error is not None and error.code() == KafkaError._PARTITION_EOF:
+                self._ends[str(message.topic()), message.partition() or 0] = message.offset() or 0
+            else:
+                messages.append(message)
             message = self._consumer.poll(0) if len(messages) < _BATCH else None
         return messages if rebalances == self._rebalances else []
 
@@ -211,4 +234,5 @@ class Reader:
         await self._let_go(partitions)
         for place in places:
             self._offsets.pop((str(place.topic), place.partition), None)
+            self._ends.pop((str(place.topic), place.partition), None)
         self._owned -= partitions

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 
 import msgspec
 from confluent_kafka import Message
+from prometheus_client import REGISTRY
 
 from schemas.codec import Codec
 from schemas.errors import WireError
@@ -29,6 +30,7 @@ from sinks.outbound.doubts import Doubts
 from sinks.outbound.fetches import Fetches
 from sinks.outbound.journal import bounded, started
 from sinks.outbound.lanes import Lanes, Release, Waiting
+from sinks.outbound.metrics import Metrics
 from sinks.outbound.operating import Operating
 from sinks.outbound.pacing.clock import SteadyClock
 from sinks.outbound.provider import Providers
@@ -37,6 +39,8 @@ from sinks.outbound.rates import rates_of
 from sinks.outbound.reader import LANES, Known, Reader
 from sinks.outbound.starts import Starts
 from sinks.outbound.turn import Transactions
+from sinks.outbound.watching import Watching
+from streams.probe import served
 
 _BUSY_WAIT_S, _IDLE_WAIT_S = 0.005, 0.05
 _CONNECTIONS_BESIDE_CALLS = doubts.PARALLEL + fetches.PARALLEL + cancels.PARALLEL
@@ -71,6 +75,11 @@ class Worker:
         self._starts = Starts(self._lanes, self._calls, self._clock)
         self._fetches = Fetches(self._providers, self._books, self._brakes, self._done)
         self._doubts = Doubts(self._providers, config.settle_after_s, config.hold_after_s)
+        self._watching = Watching(self._reader.reading)
+        self.liveness = self._watching.liveness
+        self.metrics = Metrics(
+            self._operating.states, self._books, self._watching, self._reader.reading, self._clock.now
+        )
         self.stopping = False
 
     async def run(self) -> None:
@@ -80,15 +89,18 @@ class Worker:
             await asyncio.to_thread(self._consent.start)
             await self._consent.catch_up()
             self._reader.start()
+            self.metrics.on_loop()
+            self._watching.start()
             while not self.stopping:
                 for message in await self._reader.read(self._wait_s()):
                     self._take(message)
                 self._settle_doubts()
-                self._operating.tick(now_ms())
+                self._operating.tick(self._clock.now())
                 await self._commit_turn(self._release())
                 self._reader.press_back()
             await self._finish()
         finally:
+            self._watching.stop()
             self._starts.cancel()
             self._calls.cancel()
             self._fetches.cancel()
@@ -104,7 +116,7 @@ class Worker:
     def _take(self, message: Message) -> None:
         topic, partition, offset = str(message.topic()), message.partition() or 0, message.offset() or 0
         if topic == Topic.CONTROLS:
-            self._operating.take(message, now_ms())
+            self._operating.take(message, self._clock.now())
             return
         try:
             command = bounded(self._codec.decode(message.value(), OutboundCommand))
@@ -180,6 +192,8 @@ class Worker:
 
     async def _commit_turn(self, released: Release) -> None:
         """Decide about what was released, commit, then call."""
+        if self._books.has_news():
+            self._watching.has_news()
         if released.called_up:
             await self._consent.catch_up()
         now = now_ms()
@@ -206,6 +220,7 @@ class Worker:
             return
         turn, progress = self._books.take_turn(), self._reader.progress()
         await asyncio.to_thread(self._transactions.commit, turn, progress.places, progress.group)
+        self._watching.committed()
         self._starts.add(to_call, begin_before)
 
     def _end_uncalled(self, waiting: Waiting, now: int, result: CommandResult, detail: str) -> None:
@@ -234,7 +249,7 @@ class Worker:
         for partition, (journal, controls) in known.items():
             self._books.take_over(partition, journal)
             self._lanes.take_over(partition, journal.spending, self._clock.now())
-            self._operating.take_over(partition, controls, now_ms())
+            self._operating.take_over(partition, controls, self._clock.now())
         self._on_ready(GROUP)
 
     async def _let_go(self, partitions: set[int]) -> None:
@@ -242,7 +257,7 @@ class Worker:
         await self._finish()
         for partition in partitions:
             self._books.let_go(partition)
-            self._operating.let_go(partition, now_ms())
+            self._operating.let_go(partition, self._clock.now())
             self._lanes.drop(partition)
             self._doubts.drop(partition)
 
@@ -267,6 +282,11 @@ def run(config: OutboundConfig, on_ready: Callable[[str], None]) -> None:
 
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, stop)
-        await worker.run()
+        REGISTRY.register(worker.metrics)
+        try:
+            with served(worker.liveness, config.health_host, config.health_port):
+                await worker.run()
+        finally:
+            REGISTRY.unregister(worker.metrics)
 
     asyncio.run(main())
