@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 import structlog
 
-from schemas.records import OutboundCommand, ProviderStatus
+from schemas.records import OutboundCommand
 from sinks.outbound.consequence import Halt, SlowDown, consequence, consequence_of_code
 from sinks.outbound.pacing.pauses import Pause, Reach, Scope
 from sinks.outbound.pacing.rate import PACIFIC
@@ -60,18 +60,13 @@ class Brakes:
             if halt is not None:
                 self._pause(command.sender, halt)
 
-    def told_later(
-        self, command: OutboundCommand, status: ProviderStatus, code: int, verdict: Verdict
-    ) -> None:
+    def told_later(self, command: OutboundCommand, code: int, verdict: Verdict) -> None:
         """A message failed with this code some time after it was accepted.
 
-        What ends by itself has had its time since, and is left alone. What is true of one of the numbers that
-        a service chooses from is not true of the service.
+        What ends by itself has had its time since, and is left alone.
         """
         halt = consequence_of_code(command, code, verdict).halt
-        if halt is None or halt.lift is not Lift.BY_HAND:
-            return
-        if halt.scope.reach is not Reach.SENDER or status.sender in (None, command.sender):
+        if halt is not None and halt.lift is Lift.BY_HAND:
             self._pause(command.sender, halt)
 
     def _slow_down(self, sender: str, slower: SlowDown) -> None:

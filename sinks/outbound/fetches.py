@@ -60,6 +60,6 @@ class Fetches:
                 if status is not None:
                     self._books.status(status)
                     if status.error_code is not None:
-                        verdict = provider.verdict(status.error_code)
-                        self._brakes.told_later(command, status, status.error_code, verdict)
+                        verdict = provider.verdict(status.error_code, command.sender)
+                        self._brakes.told_later(command, status.error_code, verdict)
         self._done(waiting)

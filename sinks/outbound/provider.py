@@ -137,8 +137,8 @@ class Provider(Protocol):
     async def cancel(self, command: OutboundCommand) -> CancelAnswer:
         """Keep the message `command.sid` from being sent, when it still waits at the provider."""
 
-    def verdict(self, code: int) -> Verdict:
-        """What one of its codes means, also one that came with a status."""
+    def verdict(self, code: int, sender: str) -> Verdict:
+        """What one of its codes means that came with the status of a message of this sender."""
 
     async def close(self) -> None: ...
 

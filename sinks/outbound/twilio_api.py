@@ -27,7 +27,7 @@ from sinks.outbound.provider import (
     Unknown,
     Verdict,
 )
-from sinks.outbound.twilio_form import address, create_message, refused_here
+from sinks.outbound.twilio_form import address, create_message, is_service, refused_here
 from sinks.outbound.twilio_http import Call, NotBegun, TwilioHttp, current_call
 from streams.policy import DEFAULTS, AddressRetention, Policies
 
@@ -108,8 +108,8 @@ class TwilioMessages:
             return Unknown(type(broken).__name__)
         return Canceled(status) if status.status == _CANCELED else Unknown(f"it is {status.status}")
 
-    def verdict(self, code: int) -> Verdict:
-        return twilio_codes.verdict(code)
+    def verdict(self, code: int, sender: str) -> Verdict:
+        return twilio_codes.verdict_of_status(code, by_service=is_service(sender))
 
     async def close(self) -> None:
         await self._http.close()

@@ -71,3 +71,12 @@ def verdict(code: int) -> Verdict:
     if code in _SLOWS:
         return Verdict(error_class, Concern.SENDER, Lift.SOON)
     return Verdict(error_class)
+
+
+def verdict_of_status(code: int, *, by_service: bool) -> Verdict:
+    """What this code means where it came with a message's status. What is wrong with one of the numbers that
+    a service chose from is not wrong with the service."""
+    means = verdict(code)
+    if by_service and means.concern is Concern.SENDER and means.error_class is ErrorClass.CONFIGURATION:
+        return means._replace(concern=Concern.DESTINATION)
+    return means

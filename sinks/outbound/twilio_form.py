@@ -67,7 +67,7 @@ def create_message(command: OutboundCommand, callback_url: str, sending: Sending
                 form["smart_encoded"] = True
         if command.media_urls:
             form["media_url"] = list(command.media_urls)
-    if _SERVICE.fullmatch(command.sender):
+    if is_service(command.sender):
         form["messaging_service_sid"] = command.sender
     else:
         form["from_"] = address(command.sender, command.channel)
@@ -86,6 +86,11 @@ def validity_s(not_after: int, wanted_s: int | None, now: int) -> int:
     """How long Twilio may keep trying: as long as the tenant wants and the message is worth something."""
     left_s = (not_after - now) // 1000
     return max(1, min(left_s, MAX_VALIDITY_S if wanted_s is None else wanted_s, MAX_VALIDITY_S))
+
+
+def is_service(sender: str) -> bool:
+    """Whether a sender is a Messaging Service, which chooses among numbers of its own."""
+    return _SERVICE.fullmatch(sender) is not None
 
 
 def address(bare: str, channel: str) -> str:

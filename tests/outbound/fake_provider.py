@@ -49,7 +49,7 @@ class Pigeons:
         self.asked.append(("cancel", command.sid or ""))
         return self.cancellations.pop(0) if self.cancellations else TooLate(None)
 
-    def verdict(self, code: int) -> Verdict:
+    def verdict(self, code: int, sender: str) -> Verdict:
         if code == UNFIT:
             return Verdict(ErrorClass.CONFIGURATION, Concern.SENDER)
         return Verdict(ErrorClass.TERMINAL)
@@ -58,4 +58,4 @@ class Pigeons:
         self.asked.append(("close", ""))
 
     def refusal(self, code: int) -> Rejected:
-        return Rejected(code, self.verdict(code), f"code {code}")
+        return Rejected(code, self.verdict(code, ""), f"code {code}")

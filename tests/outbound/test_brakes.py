@@ -9,14 +9,14 @@ from zoneinfo import ZoneInfo
 import pytest
 from structlog.testing import capture_logs
 
-from schemas.records import OutboundCommand, ProviderStatus
-from schemas.vocabulary import Channel
+from schemas.records import OutboundCommand
 from sinks.outbound.brakes import Brakes, next_day
 from sinks.outbound.lanes import Lanes
 from sinks.outbound.pacing.pauses import Pause, Reach, Scope
 from sinks.outbound.pacing.rate import Rates, SenderRate
 from sinks.outbound.provider import Ambiguous, NotSent, Rejected, SendAnswer
-from sinks.outbound.twilio_codes import verdict
+from sinks.outbound.twilio_codes import verdict, verdict_of_status
+from sinks.outbound.twilio_form import is_service
 from tests.outbound.examples import SENDER, command, now_ms
 from tests.outbound.recorded_pacing import RecordedPacing
 from tests.outbound.simulator import SERVICE
@@ -158,24 +158,10 @@ def test_a_senders_number_is_not_written_out_in_the_log() -> None:
     assert logs[0]["name"] == "…" + SENDER[-4:]
 
 
-def status_of(wanted: OutboundCommand, code: int, sender: str | None) -> ProviderStatus:
-    return ProviderStatus(
-        event_id="e",
-        provider="twilio",
-        account_sid="AC1",
-        message_sid="SM1",
-        status="failed",
-        error_code=code,
-        channel=Channel.SMS,
-        sender=sender,
-        received_at=1,
-        source="poll",
-    )
-
-
-def held_later(code: int, wanted: OutboundCommand = WANTED, sender: str | None = SENDER) -> list[Pause]:
+def held_later(code: int, wanted: OutboundCommand = WANTED) -> list[Pause]:
     pacing = RecordedPacing()
-    Brakes(pacing, now_ms).told_later(wanted, status_of(wanted, code, sender), code, verdict(code))
+    by_service = is_service(wanted.sender)
+    Brakes(pacing, now_ms).told_later(wanted, code, verdict_of_status(code, by_service=by_service))
     assert pacing.slowed == []
     return pacing.held
 
@@ -193,6 +179,6 @@ def test_what_has_passed_since_or_concerns_the_message_alone_does_not(code: int)
 
 def test_one_bad_number_of_a_service_does_not_stop_the_service() -> None:
     wanted = command(sender=SERVICE)
-    assert held_later(30034, wanted, SENDER) == []
-    [pause] = held_later(30002, wanted, SENDER)
+    assert held_later(30034, wanted) == []
+    [pause] = held_later(30002, wanted)
     assert pause.scope == THE_PROVIDER

@@ -45,7 +45,7 @@ class Lists:
     async def cancel(self, command: OutboundCommand) -> CancelAnswer:
         raise NotImplementedError
 
-    def verdict(self, code: int) -> Verdict:
+    def verdict(self, code: int, sender: str) -> Verdict:
         raise NotImplementedError
 
     async def close(self) -> None: ...

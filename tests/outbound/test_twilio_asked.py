@@ -26,7 +26,7 @@ from tests.ingress.closed_port import closed_port
 from tests.outbound.examples import RECIPIENT, SENDER, command, entry, now_ms
 from tests.outbound.misbehaving import says_nothing, serving
 from tests.outbound.scripted import answer, answering
-from tests.outbound.simulator import ACCOUNT, account_at
+from tests.outbound.simulator import ACCOUNT, SERVICE, account_at
 
 pytestmark = pytest.mark.anyio
 SID = "SM" + "a" * 32
@@ -257,10 +257,13 @@ async def test_a_message_that_goes_on_is_not_called_canceled() -> None:
 # -- codes ----------------------------------------------------------------------------------------------
 
 
-async def test_a_code_of_a_status_means_what_it_means_in_a_refusal() -> None:
+async def test_a_code_of_a_status_means_what_it_means_in_a_refusal_except_for_one_number_of_a_service() -> (
+    None
+):
     api = TwilioMessages(account_at("http://127.0.0.1:9"), 1)
     try:
-        assert api.verdict(30034)[:2] == (ErrorClass.CONFIGURATION, Concern.SENDER)
+        assert api.verdict(30034, SENDER)[:2] == (ErrorClass.CONFIGURATION, Concern.SENDER)
+        assert api.verdict(30034, SERVICE)[:2] == (ErrorClass.CONFIGURATION, Concern.DESTINATION)
     finally:
         await api.close()
 

@@ -6,7 +6,7 @@ import pytest
 
 from schemas.vocabulary import ErrorClass
 from sinks.outbound.provider import Concern, Lift, Verdict
-from sinks.outbound.twilio_codes import verdict
+from sinks.outbound.twilio_codes import verdict, verdict_of_status
 from streams.error_codes import classify
 from tests.streams.test_error_codes import CODES
 
@@ -47,3 +47,12 @@ def test_every_code_of_rate_holds_back_whoever_was_too_fast() -> None:
 def test_only_what_is_ours_to_mend_or_a_matter_of_rate_reaches_beyond_its_message() -> None:
     beyond = {classify(code) for code in REACH}
     assert beyond == {ErrorClass.CONFIGURATION, ErrorClass.RATE}
+
+
+@pytest.mark.parametrize("code", CODES)
+def test_a_status_tells_the_same_but_nothing_of_a_service_for_one_number_of_it(code: int) -> None:
+    means = verdict(code)
+    assert verdict_of_status(code, by_service=False) == means
+    of_one_number = means.concern is SENDER and means.error_class is ErrorClass.CONFIGURATION
+    concern = DESTINATION if of_one_number else means.concern
+    assert verdict_of_status(code, by_service=True) == means._replace(concern=concern)
