@@ -17,7 +17,7 @@ from sinks.outbound.pacing.pauses import Pause, Reach
 from sinks.outbound.pacing.rate import SenderRate
 from sinks.outbound.pacing.state import SenderPace
 
-EVERY_MS = 3_000
+EVERY_MS = 5_000
 AGAIN_MS = 600_000
 
 
