@@ -196,6 +196,18 @@ def test_a_command_is_called_up_a_moment_before_it_begins() -> None:
     assert numbers(lanes.begin(begins_at)) == [1]
 
 
+def test_no_more_are_called_up_than_begin_in_a_moment() -> None:
+    lanes = lanes_at(100.0, 1.0, ahead_ms=50)
+    for number in range(100):
+        lanes.add(waiting(number), T0)
+    called_up = lanes.release(99, T0).called_up
+    assert len(called_up) == 7  # two are in the bucket, five come in 50 ms
+    assert len(lanes.release(99, T0).called_up) == 0
+    lanes.journaled(called_up)
+    assert [len(lanes.begin(T0 + ms)) for ms in (0, 10, 20)] == [2, 1, 1]
+    assert len(lanes.release(99, T0 + 20).called_up) == 2
+
+
 def test_what_is_not_journaled_yet_does_not_begin() -> None:
     lanes = lanes_at()
     lanes.add(waiting(0), T0)
