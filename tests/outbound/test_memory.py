@@ -66,6 +66,18 @@ def test_what_is_open_is_never_forgotten() -> None:
     assert journal.open_entry("n:1") == held
 
 
+def test_what_a_person_decided_about_is_known_for_unproved_as_long_as_the_topic_knows_it() -> None:
+    journal = Journal()
+    held = ended(started(command(notification_id="n"), NOW), CommandResult.HELD, NOW + 1)
+    dropped = ended(held, CommandResult.DROPPED, NOW + DAY_MS)
+    journal.record(held)
+    journal.record(dropped)
+    journal.forget(NOW + 8 * DAY_MS - 1)
+    assert journal.unproved() == (dropped,)
+    journal.forget(NOW + 8 * DAY_MS)
+    assert journal.unproved() == ()
+
+
 def test_the_memory_is_as_long_as_the_topics_and_a_life_as_long_as_the_setting_allows() -> None:
     retention = load_topics().topics[Topic.JOURNAL].retention
     assert retention is not None
