@@ -133,6 +133,7 @@ def outbound(chosen: Settings) -> "OutboundConfig":
             call_window_s=chosen.call_window_s,
             settle_after_s=chosen.settle_after_s,
             hold_after_s=chosen.hold_after_s,
+            fetches_per_s=chosen.fetches_per_s,
             instance=chosen.worker_instance,
             session_timeout_s=chosen.session_timeout_s,
             health_host=chosen.outbound_health_host,

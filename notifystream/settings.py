@@ -172,6 +172,9 @@ class Settings(BaseSettings):
     hold_after_s: float = Field(
         3600.0, description="Seconds of doubt after which a command is held for a person.", gt=0
     )
+    fetches_per_s: float = Field(
+        10.0, description="Messages that went quiet the provider is asked about, per second at most.", gt=0
+    )
 
     outbound_health_port: int | None = Field(
         None,

@@ -13,7 +13,7 @@ from sinks.outbound.books import Books
 from sinks.outbound.brakes import Brakes
 from sinks.outbound.cancels import Cancels
 from sinks.outbound.lanes import Waiting
-from sinks.outbound.provider import Accepted, Ambiguous, Providers, Rejected, SendAnswer, Verdict
+from sinks.outbound.provider import Accepted, Ambiguous, Concern, Providers, Rejected, SendAnswer, Verdict
 
 log = structlog.get_logger(__name__)
 
@@ -86,7 +86,7 @@ class Calls:
         if provider is None:
             return Rejected(
                 None,
-                Verdict(ErrorClass.CONFIGURATION),
+                Verdict(ErrorClass.CONFIGURATION, Concern.ACCOUNT),
                 f"no provider {command.provider!r} here, but {', '.join(self._providers)}: mend the route",
             )
         url = status_callback_url(self._public_base_url, command.notification_id, command.attempt)

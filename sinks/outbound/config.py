@@ -52,6 +52,7 @@ class OutboundConfig(msgspec.Struct, frozen=True, kw_only=True):
     call_window_s: float = 5.0
     settle_after_s: float = 120.0
     hold_after_s: float = 3600.0
+    fetches_per_s: float = 10.0
     instance: str = "0"
     session_timeout_s: float = 10.0
     health_host: str = "127.0.0.1"

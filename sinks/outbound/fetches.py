@@ -4,6 +4,7 @@ A code that comes to light so is told to the brakes: its callback may never have
 """
 
 import asyncio
+import time
 from collections.abc import Callable
 
 import structlog
@@ -19,16 +20,39 @@ PARALLEL = 4
 """Fetches at the same time; each takes one of the provider's connections."""
 
 
+class Budget:
+    """So many requests a second, evenly. Times in seconds on any steady clock."""
+
+    def __init__(self, per_s: float) -> None:
+        self._spacing_s = 1 / per_s
+        self._next = float("-inf")
+
+    def wait_s(self, now: float) -> float:
+        """Take the next turn; how long it is until then."""
+        turn = max(now, self._next)
+        self._next = turn + self._spacing_s
+        return turn - now
+
+
 class Fetches:
-    """For one event loop. `done` is called when a fetch command need not be read again."""
+    """For one event loop; at most `per_s` fetches a second, as they are not what the provider is paid for.
+
+    `done` is called when a fetch command need not be read again.
+    """
 
     def __init__(
-        self, providers: Providers, books: Books, brakes: Brakes, done: Callable[[Waiting], None]
+        self,
+        providers: Providers,
+        books: Books,
+        brakes: Brakes,
+        done: Callable[[Waiting], None],
+        per_s: float,
     ) -> None:
         self._providers = providers
         self._books = books
         self._brakes = brakes
         self._done = done
+        self._budget = Budget(per_s)
         self._slots = asyncio.Semaphore(PARALLEL)
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -45,6 +69,7 @@ class Fetches:
     async def _fetch(self, waiting: Waiting) -> None:
         """A failure is not repeated here, delivery asks again by itself."""
         async with self._slots:
+            await asyncio.sleep(self._budget.wait_s(time.monotonic()))
             command = waiting.command
             try:
                 provider = self._providers.get(command.provider)

@@ -73,7 +73,7 @@ class Worker:
             self._providers, config.public_base_url, self._books, self._brakes, self._cancels, self._over
         )
         self._starts = Starts(self._lanes, self._calls, self._clock)
-        self._fetches = Fetches(self._providers, self._books, self._brakes, self._done)
+        self._fetches = Fetches(self._providers, self._books, self._brakes, self._done, config.fetches_per_s)
         self._doubts = Doubts(self._providers, config.settle_after_s, config.hold_after_s)
         self._watching = Watching(self._reader.reading)
         self.liveness = self._watching.liveness

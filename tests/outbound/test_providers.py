@@ -49,7 +49,7 @@ class World:
         self.calls = Calls(
             providers, "http://127.0.0.1:9", self.books, self.brakes, self.cancels, self.over.append
         )
-        self.fetches = Fetches(providers, self.books, self.brakes, self.done.append)
+        self.fetches = Fetches(providers, self.books, self.brakes, self.done.append, per_s=1e6)
         self.doubts = Doubts(providers, 10.0, 100.0)
 
     async def call(self, wanted: OutboundCommand) -> AttemptEvent:
@@ -98,6 +98,7 @@ async def test_a_provider_that_nobody_knows_is_a_mistake_of_configuration_and_no
     event = await world.call(command(provider="owl"))
     assert (event.result, event.error_class) == (CommandResult.REJECTED, ErrorClass.CONFIGURATION)
     assert "'owl'" in (event.detail or "")
+    assert [pause.scope for pause in world.pacing.held] == [Scope(Reach.PROVIDER, "owl")]
     assert world.twilio.asked == world.pigeons.asked == []
 
 

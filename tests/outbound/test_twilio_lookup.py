@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
 
+import msgspec
 import pytest
+import requests
 
 from sandbox.carrier.magic import Magic
 from schemas.identity import text_digest
 from schemas.records import JournalEntry, OutboundCommand
 from schemas.vocabulary import Channel, CommandKind
-from sinks.outbound.provider import Accepted
+from sinks.outbound.provider import Accepted, Canceled, LookupFailed, TooLate, Unknown
 from sinks.outbound.twilio_api import TwilioMessages
 from tests.outbound.examples import SENDER, command, entry, now_ms
-from tests.outbound.simulator import ACCOUNT, SERVICE, SERVICE_NUMBER, Simulator
+from tests.outbound.simulator import ACCOUNT, KEY, SECRET, SERVICE, SERVICE_NUMBER, Simulator
 
 pytestmark = pytest.mark.anyio
 
@@ -139,3 +143,53 @@ async def test_the_number_a_service_chose_is_told_as_the_sender(api: TwilioMessa
 
 async def test_a_message_the_provider_does_not_know_is_none(api: TwilioMessages) -> None:
     assert await api.fetch(command(sid="SM" + "0" * 32)) is None
+
+
+async def scheduled(simulator: Simulator, wanted: OutboundCommand) -> str:
+    """A message that waits at the provider for its time, as an account's own rules may make it."""
+    form = {
+        "To": wanted.recipient,
+        "MessagingServiceSid": SERVICE,
+        "Body": "later",
+        "ScheduleType": "fixed",
+        "SendAt": (datetime.now(UTC) + timedelta(hours=1)).isoformat(),
+    }
+    url = f"{simulator.url}/2010-04-01/Accounts/{ACCOUNT}/Messages.json"
+    made = await asyncio.to_thread(requests.post, url, data=form, auth=(KEY, SECRET), timeout=10)
+    assert made.json()["status"] == "scheduled"
+    return str(made.json()["sid"])
+
+
+async def test_a_message_that_waits_at_the_provider_is_canceled_there(
+    api: TwilioMessages, simulator: Simulator
+) -> None:
+    asks = command(recipient="+12025550209", sender=SERVICE, kind=CommandKind.CANCEL)
+    asks = msgspec.structs.replace(asks, sid=await scheduled(simulator, asks))
+    told = await api.cancel(asks)
+    assert isinstance(told, Canceled)
+    assert (told.status.status, told.status.message_sid) == ("canceled", asks.sid)
+    status = await api.fetch(asks)
+    assert status == msgspec.structs.replace(told.status, received_at=status.received_at if status else 0)
+
+
+async def test_a_message_that_was_sent_is_not_canceled_any_more(api: TwilioMessages) -> None:
+    asks = command(recipient=Magic.DELIVERED.number)
+    asks = command(recipient=Magic.DELIVERED.number, sid=await sent(api, asks))
+    assert await api.cancel(asks) == TooLate(30409)
+
+
+async def test_a_message_that_nobody_knows_is_not_canceled(api: TwilioMessages) -> None:
+    assert await api.cancel(command(sid="SM" + "0" * 32)) == TooLate(20404)
+
+
+async def test_wrong_credentials_leave_open_what_became_of_a_message(simulator: Simulator) -> None:
+    account = msgspec.structs.replace(simulator.account(), password="wrong")
+    api = TwilioMessages(account, 1)
+    try:
+        assert isinstance(await api.cancel(command(sid="SM" + "0" * 32)), Unknown)
+        with pytest.raises(LookupFailed):
+            await api.fetch(command(sid="SM" + "0" * 32))
+        with pytest.raises(LookupFailed):
+            await api.find(doubt(SENDER, "+12025550210"), 0)
+    finally:
+        await api.close()
