@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -28,4 +30,4 @@ def test_no_stretch_of_time_has_more_than_its_budget(per_s: float, pauses: list[
     for pause in pauses:
         now += pause
         turns.append(now + budget.wait_s(now))
-    assert all(later - earlier >= 1 / per_s for earlier, later in zip(turns, turns[1:], strict=False))
+    assert all(later - earlier >= 1 / per_s for earlier, later in pairwise(turns))
