@@ -73,7 +73,7 @@ class Lanes:
         self._owned.pop(partition, None)
         gone = [waiting for waiting in self._waiting.values() if waiting.partition == partition]
         for waiting in gone:
-            self._forget(waiting)
+            self._forget(waiting, self._latest)
         for name in [name for name, sender in self._senders.items() if sender.partition == partition]:
             sender = self._senders[name]
             if not len(sender.queue) and not sender.busy():
@@ -176,6 +176,8 @@ class Lanes:
         What the journal has already is called all the same: it is no more than AHEAD_MS away.
         """
         self._pauses.begin(Pause(scope, reason, until))
+        if scope.reach in (Reach.TENANT, Reach.PROVIDER):
+            self._look_at_named(self._senders)  # the others' commands behind may be ready sooner
 
     def resume(self, scope: Scope) -> bool:
         """Whether it was paused."""
@@ -239,7 +241,7 @@ class Lanes:
         while self._expiries and self._expiries[0][0] <= now and len(expired) < _EXPIRED_AT_ONCE:
             waiting = heappop(self._expiries)[2]
             if self._waiting.get(waiting.command.command_id) is waiting:
-                self._forget(waiting)
+                self._forget(waiting, now)
                 expired.append(waiting)
         if len(self._expiries) > 2 * len(self._waiting) + 1_000:
             self._expiries = [
@@ -248,8 +250,8 @@ class Lanes:
             heapify(self._expiries)
         return expired
 
-    def _forget(self, waiting: Waiting) -> None:
+    def _forget(self, waiting: Waiting, now: int) -> None:
         del self._waiting[waiting.command.command_id]
         sender = self._senders[waiting.command.sender]
-        if sender.queue.remove(waiting) and sender.looked_at is None:
-            self._look(sender, 0)
+        if sender.queue.remove(waiting):
+            self._look(sender, now)  # the one behind it may be ready sooner
