@@ -26,6 +26,7 @@ class TwilioAccount(msgspec.Struct, frozen=True, kw_only=True):
     api_url: str = TWILIO_API
     region: str | None = None
     edge: str | None = None
+    check_media: bool = False
     connect_timeout_s: float = 3.0
     read_timeout_s: float = 10.0
 
@@ -55,6 +56,7 @@ class OutboundConfig(msgspec.Struct, frozen=True, kw_only=True):
     fetches_per_s: float = 10.0
     instance: str = "0"
     session_timeout_s: float = 10.0
+    states_every_s: float = 5.0
     health_host: str = "127.0.0.1"
     health_port: int | None = None
     policies: Policies = DEFAULTS

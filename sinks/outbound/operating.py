@@ -42,6 +42,7 @@ class Operating:
     def __init__(
         self,
         owner: str,
+        states_every_s: float,
         codec: Codec,
         books: Books,
         lanes: Pacing,
@@ -55,7 +56,7 @@ class Operating:
         self._rates = rates
         self._done = done
         self._controls = Controls(lanes)
-        self._states = States()
+        self._states = States(int(states_every_s * 1000))
         self._tidied_at = 0
 
     def take_over(self, partition: int, written: Sequence[Numbered], now: int) -> None:
@@ -94,6 +95,7 @@ class Operating:
             yield state_of(sender, self._owner, pace, self._rates.of(sender), pauses, open_ones, now)
 
     def _follow(self, partition: int, offset: int, control: OutboundControl, now: int) -> None:
+        self._states.hurry()
         if control.scope is not ControlScope.COMMAND:
             self._controls.take(partition, offset, control, now)
             return

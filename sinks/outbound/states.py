@@ -1,8 +1,9 @@
 """What is published of the senders: one `SenderState` each, when it changed, for whoever asks how they do.
 
-Guarantees: a sender's state is written at most every EVERY_MS, and again at least every AGAIN_MS while it is
-ours, so that a state much older than that tells of a process that is gone. Leaves to others: when it is
-committed (`turn`), and so that a process whose partitions were taken over publishes nothing any more.
+Guarantees: a sender's state is written when it has changed, looked at every few seconds and soon after a
+person's decision, and again at least every AGAIN_MS while it is ours, so that a state much older than that
+tells of a process that is gone. Leaves to others: when it is committed (`turn`), and so that a process whose
+partitions were taken over publishes nothing any more.
 """
 
 from collections import Counter
@@ -17,23 +18,30 @@ from sinks.outbound.pacing.pauses import Pause, Reach
 from sinks.outbound.pacing.rate import SenderRate
 from sinks.outbound.pacing.state import SenderPace
 
-EVERY_MS = 5_000
+SOON_MS = 250
 AGAIN_MS = 600_000
 
 
 class States:
     """What was last published. Times in ms since the epoch."""
 
-    def __init__(self) -> None:
+    def __init__(self, every_ms: int) -> None:
+        self._every_ms = every_ms
         self._published: dict[str, SenderState] = {}
         self._looked_at = 0
+        self._hurries = False
+
+    def hurry(self) -> None:
+        """Somebody wants to see what they decided."""
+        self._hurries = True
 
     def due(self, now: int) -> bool:
-        return now - self._looked_at >= EVERY_MS
+        return now - self._looked_at >= (min(SOON_MS, self._every_ms) if self._hurries else self._every_ms)
 
     def news(self, current: Iterable[SenderState], now: int) -> Iterator[SenderState]:
         """Those to publish now. One that is not among the current ones is no longer ours to tell of."""
         self._looked_at = now
+        self._hurries = False
         before, self._published = self._published, {}
         for state in current:
             known = before.get(state.sender)

@@ -65,7 +65,13 @@ class Worker:
         rates = rates_of(config)
         self._lanes = Lanes(rates)
         self._operating = Operating(
-            config.instance, self._codec, self._books, self._lanes, rates, self._reader.done
+            config.instance,
+            config.states_every_s,
+            self._codec,
+            self._books,
+            self._lanes,
+            rates,
+            self._reader.done,
         )
         self._brakes = Brakes(self._lanes, self._clock.now, self._day_zone)
         self._cancels = Cancels(self._providers, self._books, self._done)

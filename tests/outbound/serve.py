@@ -62,6 +62,7 @@ def main() -> int:
         hold_after_s=options.hold_after_s,
         instance=options.instance,
         session_timeout_s=options.session_timeout_s,
+        states_every_s=0.2,
         health_port=options.health_port,
     )
     if options.metrics_port is not None:

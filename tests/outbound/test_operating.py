@@ -19,7 +19,6 @@ from sinks.outbound.lanes import Lanes
 from sinks.outbound.operating import Operating
 from sinks.outbound.pacing.pauses import Reach, Scope
 from sinks.outbound.pacing.rate import Rates, SenderRate
-from sinks.outbound.states import EVERY_MS
 from tests.outbound.examples import SENDER, entry
 
 NOW = 1_790_000_000_000
@@ -72,6 +71,7 @@ class World:
         self.done: list[int] = []
         self.operating = Operating(
             "owner-1",
+            5.0,
             cast(Codec, JsonCodec()),
             self.books,
             self.lanes,
@@ -177,7 +177,7 @@ def test_held_commands_are_shown_until_they_are_decided_about() -> None:
     world.operating.tick(NOW)
     assert [state.held for state in world.shown()] == [2]
     world.decide("drop")
-    world.operating.tick(NOW + EVERY_MS)
+    world.operating.tick(NOW + 5_000)
     assert [state.held for state in world.shown()] == [1]
 
 

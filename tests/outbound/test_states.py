@@ -11,7 +11,7 @@ from sinks.outbound.journal import Journal
 from sinks.outbound.pacing.pauses import EVERYTHING, Pause, Reach, Scope
 from sinks.outbound.pacing.rate import SenderRate
 from sinks.outbound.pacing.state import LanePace, SenderPace
-from sinks.outbound.states import AGAIN_MS, EVERY_MS, States, open_by_sender, state_of
+from sinks.outbound.states import AGAIN_MS, SOON_MS, States, open_by_sender, state_of
 from tests.outbound.examples import SENDER, entry
 
 NOW = 1_790_000_000_000
@@ -52,7 +52,7 @@ def pace(**changes: Any) -> SenderPace:
 
 
 def test_a_state_is_published_when_it_is_new_and_again_when_it_changed() -> None:
-    states = States()
+    states = States(5_000)
     assert list(states.news([state()], NOW)) == [state()]
     assert list(states.news([state(NOW + 5)], NOW + 5)) == []
     changed = state(NOW + 9, held=1)
@@ -60,31 +60,41 @@ def test_a_state_is_published_when_it_is_new_and_again_when_it_changed() -> None
 
 
 def test_tokens_that_only_fill_up_are_no_news() -> None:
-    states = States()
+    states = States(5_000)
     list(states.news([state()], NOW))
     assert list(states.news([state(NOW + 5, tokens=0.0)], NOW + 5)) == []
 
 
 def test_an_owner_that_lives_is_heard_of_even_when_nothing_changes() -> None:
-    states = States()
+    states = States(5_000)
     list(states.news([state()], NOW))
     assert list(states.news([state(NOW + AGAIN_MS - 1)], NOW + AGAIN_MS - 1)) == []
     assert len(list(states.news([state(NOW + AGAIN_MS)], NOW + AGAIN_MS))) == 1
 
 
 def test_a_sender_that_went_and_came_back_is_published_anew() -> None:
-    states = States()
+    states = States(5_000)
     list(states.news([state()], NOW))
     assert list(states.news([], NOW + 5)) == []
     assert len(list(states.news([state(NOW + 9)], NOW + 9))) == 1
 
 
 def test_states_are_looked_at_every_few_seconds_only() -> None:
-    states = States()
+    states = States(5_000)
     assert states.due(NOW)
     list(states.news([], NOW))
-    assert not states.due(NOW + EVERY_MS - 1)
-    assert states.due(NOW + EVERY_MS)
+    assert not states.due(NOW + 5_000 - 1)
+    assert states.due(NOW + 5_000)
+
+
+def test_whoever_decided_something_sees_it_soon() -> None:
+    states = States(5_000)
+    list(states.news([], NOW))
+    states.hurry()
+    assert not states.due(NOW + SOON_MS - 1)
+    assert states.due(NOW + SOON_MS)
+    list(states.news([], NOW + SOON_MS))
+    assert not states.due(NOW + 2 * SOON_MS)
 
 
 def test_open_commands_are_counted_by_sender_and_state() -> None:
