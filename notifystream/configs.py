@@ -122,6 +122,7 @@ def outbound(chosen: Settings) -> "OutboundConfig":
                 api_url=chosen.twilio_api_url,
                 region=chosen.twilio_region,
                 edge=chosen.twilio_edge,
+                check_media=chosen.twilio_check_media,
                 connect_timeout_s=chosen.twilio_connect_timeout_s,
                 read_timeout_s=chosen.twilio_read_timeout_s,
             ),

@@ -69,6 +69,11 @@ class Settings(BaseSettings):
         examples=["dublin"],
         pattern=r"^[a-z0-9-]+$",
     )
+    twilio_check_media: bool = Field(
+        False,
+        description="Ask whoever has a message's media for their type and size before it is sent; a URL that "
+        "leads to a private address is not asked.",
+    )
     twilio_from: str | None = Field(
         None,
         description="Default sender: E.164, short code or Messaging Service (MG…).",

@@ -14,14 +14,17 @@ from twilio.base.exceptions import TwilioException, TwilioRestException, TwilioS
 from twilio.rest import Client
 
 from schemas.records import JournalEntry, OutboundCommand, ProviderStatus
+from schemas.vocabulary import ErrorClass
 from sinks.outbound import twilio_codes, twilio_endings, twilio_message
 from sinks.outbound.config import TWILIO_API, TwilioAccount
+from sinks.outbound.media import MediaCheck
 from sinks.outbound.provider import (
     CancelAnswer,
     Canceled,
     FoundMessage,
     LookupFailed,
     NotSent,
+    Rejected,
     SendAnswer,
     TooLate,
     Unknown,
@@ -48,12 +51,17 @@ class TwilioMessages:
         self._client = Client(
             account.username, account.password, account_sid=account.account_sid, http_client=self._http
         )
+        self._media = MediaCheck() if account.check_media else None
         # Given here and not to the constructor, which would look into the environment where they are None.
         self._client.region, self._client.edge = account.region, account.edge
 
     async def send(self, command: OutboundCommand, callback_url: str, begin_before: float) -> SendAnswer:
         if (wrong := refused_here(command)) is not None:
             return wrong
+        if self._media is not None and command.media_urls and command.content_sid is None:
+            objection = await self._media.objection(command.channel, command.media_urls)
+            if objection is not None:
+                return Rejected(None, Verdict(ErrorClass.TERMINAL), f"{objection}; not asked of Twilio")
         sending = self._policies.of(command.tenant).sending
         form = create_message(command, callback_url, sending, int(time.time() * 1000))
         call = Call(begin_before)
@@ -113,6 +121,8 @@ class TwilioMessages:
 
     async def close(self) -> None:
         await self._http.close()
+        if self._media is not None:
+            await self._media.close()
 
     async def _asked(self, question: Callable[[], Awaitable[T]]) -> T | None:
         """The answer, None for 404. Raises LookupFailed, which repeats nothing of what was said."""
