@@ -1,8 +1,8 @@
 """Whether media may be sent, asked of whoever has them before a message is paid for. Off unless switched on.
 
 Limits: facts, Twilio sections 4 and 8. Guarantees: one HEAD request for each, without redirects, within two
-seconds, to public addresses only, as the provider reaches no others and producers choose the URLs; what is not
-told is no reason to refuse: the provider judges by itself. Leaves to others: how many (`twilio_form`).
+seconds, to public addresses only, as the provider reaches no others and producers choose the URLs. What is
+not told is no reason to refuse: the provider judges by itself. Leaves to others: how many (`twilio_form`).
 """
 
 import asyncio
