@@ -20,6 +20,7 @@ _ACCOUNT = frozenset(
     {
         20003,  # the credentials are wrong
         20404,  # the account in the path does not exist
+        21609,  # the callback URL, the same for all, is none
         30002,  # suspended
         30037,  # outbound messaging disabled
     }
@@ -30,6 +31,7 @@ _SENDER = frozenset(
         21659,  # not Twilio's number
         21660,  # another account's
         21661,  # not able to send
+        21701,  # a service that does not exist
         21704,  # a service without any sender
         30032,  # toll-free, not verified
         30033,  # its campaign is suspended
