@@ -12,7 +12,7 @@ NUMBER, OPT_OUT, CONFIGURATION = ErrorClass.BAD_NUMBER, ErrorClass.OPT_OUT, Erro
 FILTERED, RATE, CHANNEL = ErrorClass.FILTERED, ErrorClass.RATE, ErrorClass.CHANNEL
 
 # Written down from the table there (21609 and 21701: api/errors), not from the code. Not in it: codes that
-# end no outbound message (30009, 30038, 30039 inbound; 11200, 11205 our own webhook; 30025 to 30027 warnings).
+# end no outbound message (30009, 30038, 30039 inbound; 11200, 11205 our webhook; 30025 to 30027 warnings).
 CODES = {
     20003: CONFIGURATION, 20404: CONFIGURATION, 20429: RATE, 20500: AMBIGUOUS, 20503: AMBIGUOUS,
     21211: NUMBER, 21212: CONFIGURATION, 21265: NUMBER, 21266: TERMINAL, 21408: CONFIGURATION,
