@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from heapq import heapify, heappop, heappush
 from typing import NamedTuple
 
+from sinks.outbound.pacing.agenda import Agenda
 from sinks.outbound.pacing.pauses import EVERYTHING, Pause, Pauses, Reach, Scope
 from sinks.outbound.pacing.rate import Rates
 from sinks.outbound.pacing.sender import Sender
@@ -42,12 +43,11 @@ class Lanes:
         self._pauses = Pauses()
         self._waiting: dict[str, Waiting] = {}
         self._expiries: list[tuple[int, int, Waiting]] = []
-        # When to look at which sender: the entry at its `looked_at` counts, others are left over.
-        self._looks: list[tuple[int, int, Sender]] = []
+        self._looks = Agenda()
+        self._begins = Agenda()
         self._number = 0
         self._latest = 0
-        # Senders with commands that are called up or under way, and where each of these is.
-        self._active: dict[str, Sender] = {}
+        # Commands that are called up or under way, and whose they are.
         self._busy: dict[str, Sender] = {}
 
     def __len__(self) -> int:
@@ -77,7 +77,8 @@ class Lanes:
         for name in [name for name, sender in self._senders.items() if sender.partition == partition]:
             sender = self._senders[name]
             if not len(sender.queue) and not sender.busy():
-                sender.looked_at = None
+                self._looks.take_off(sender)
+                self._begins.take_off(sender)
                 del self._senders[name]
 
     # -- in -------------------------------------------------------------------------------------------------
@@ -91,7 +92,7 @@ class Lanes:
         sender = self._sender(command.sender, waiting.partition, now)
         if not sender.never_fits(waiting):  # else it waits for its end only, and nobody waits behind it
             sender.queue.add(waiting)
-            self._look(sender, now)
+            self._looks.look(sender, now)
 
     # -- out ------------------------------------------------------------------------------------------------
 
@@ -108,11 +109,7 @@ class Lanes:
         called_up: list[Waiting] = []
         if self._pauses.of_everything() is not None:
             return Release(called_up, expired)
-        while self._looks and len(called_up) < limit and self._looks[0][0] <= now:
-            at, _, sender = heappop(self._looks)
-            if sender.looked_at != at:
-                continue
-            sender.looked_at = None
+        while len(called_up) < limit and (sender := self._looks.next_due(now)) is not None:
             if self._pauses.of_sender(sender.name) is not None:
                 continue
             ready_at = sender.look_again(self._pauses.group, self._ahead_ms, now)
@@ -120,46 +117,52 @@ class Lanes:
                 continue
             if ready_at <= now:
                 called_up.append(self._call_up(sender))
-            self._look(sender, ready_at)
+            self._looks.look(sender, ready_at)
         return Release(called_up, expired)
 
     def next_at(self) -> int | None:
         """When `release` may have something, if nothing is added and nothing ends before; None: never."""
-        moments = [self._looks[0][0]] if self._looks and self._pauses.of_everything() is None else []
-        moments += [self._expiries[0][0]] if self._expiries else []
-        ends_at = self._pauses.ends_at()
-        return min(moments if ends_at is None else [*moments, ends_at], default=None)
+        moments = [
+            self._looks.first_at() if self._pauses.of_everything() is None else None,
+            self._expiries[0][0] if self._expiries else None,
+            self._pauses.ends_at(),
+        ]
+        return min((moment for moment in moments if moment is not None), default=None)
 
     def journaled(self, called_up: Iterable[Waiting]) -> None:
-        """They may begin."""
+        """They are in the journal, and may begin at their moments."""
         for waiting in called_up:
             sender = self._busy[waiting.command.command_id]
             sender.journaled(waiting)
-            self._active[sender.name] = sender
+            self._begins.look(sender, 0)
 
     def begin(self, now: int) -> list[Waiting]:
         """Those whose calls must begin now. They are under way until they are `over`."""
-        begun = [waiting for sender in self._active.values() for waiting in sender.begin(now)]
-        self._active = {name: each for name, each in self._active.items() if each.begins_at(now) is not None}
+        begun: list[Waiting] = []
+        while (sender := self._begins.next_due(now)) is not None:
+            begun += sender.begin(now)
+            begins_at = sender.begins_at(now)
+            if begins_at is not None:
+                self._begins.look(sender, begins_at)
         return begun
 
-    def begins_at(self, now: int) -> int | None:
+    def begins_at(self) -> int | None:
         """When `begin` may have something; None when nothing is called up and in the journal."""
-        moments = [moment for each in self._active.values() if (moment := each.begins_at(now)) is not None]
-        return min(moments, default=None)
+        return self._begins.first_at()
 
     def withdraw(self, command_id: str, now: int) -> None:
         """One that was called up and has not begun is not called after all; it has spent nothing."""
         sender = self._busy.pop(command_id, None)
         if sender is not None and sender.withdraw(command_id):
-            self._look(sender, now)
+            self._begins.look(sender, now)
+            self._looks.look(sender, now)
 
     def over(self, command_id: str, now: int) -> None:
         """Its call has ended."""
         sender = self._busy.get(command_id)
         if sender is not None and sender.over(command_id):
             del self._busy[command_id]
-            self._look(sender, now)
+            self._looks.look(sender, now)
 
     # -- slower, and not at all -----------------------------------------------------------------------------
 
@@ -224,17 +227,10 @@ class Lanes:
         self._busy[command_id] = sender
         return waiting
 
-    def _look(self, sender: Sender, at: int) -> None:
-        """Look at a sender no later than then: too early costs a look, too late a rate."""
-        if sender.looked_at is None or at < sender.looked_at:
-            sender.looked_at = at
-            self._number += 1
-            heappush(self._looks, (at, self._number, sender))
-
     def _look_at_named(self, names: Iterable[str]) -> None:
         for name in names:
             if name in self._senders:
-                self._look(self._senders[name], 0)
+                self._looks.look(self._senders[name], 0)
 
     def _expire(self, now: int) -> list[Waiting]:
         expired: list[Waiting] = []
@@ -254,4 +250,4 @@ class Lanes:
         del self._waiting[waiting.command.command_id]
         sender = self._senders[waiting.command.sender]
         if sender.queue.remove(waiting):
-            self._look(sender, now)  # the one behind it may be ready sooner
+            self._looks.look(sender, now)  # the one behind it may be ready sooner

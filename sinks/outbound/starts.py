@@ -89,6 +89,6 @@ class Starts:
             self._none_left.set()
             return
         over_s = min(each.begin_before for each in self._starts.values()) - time.monotonic()
-        begins_at = self._lanes.begins_at(now)
+        begins_at = self._lanes.begins_at()
         wait_s = over_s if begins_at is None else min(over_s, (begins_at - now) / 1000)
         self._timer = asyncio.get_running_loop().call_later(max(0.0, wait_s) + 0.0005, self._go)

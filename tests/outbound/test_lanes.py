@@ -190,7 +190,7 @@ def test_a_command_is_called_up_a_moment_before_it_begins() -> None:
     assert lanes.next_at() == T0 + 90 - AHEAD_MS  # the bucket held a little more than its burst
     lanes.journaled(lanes.release(9, T0 + 60).called_up)
     assert numbers(lanes.begin(T0 + 60)) == []
-    begins_at = lanes.begins_at(T0 + 60)
+    begins_at = lanes.begins_at()
     assert begins_at is not None
     assert numbers(lanes.begin(begins_at - 1)) == []
     assert numbers(lanes.begin(begins_at)) == [1]

@@ -35,7 +35,6 @@ class Sender:
         self.meter = _meter_after(rate, spending, name, owned_since)
         day = Day.around(now, rate.day_zone)
         self.day = day.plus(spending.since(name, day.start))
-        self.looked_at: int | None = None
         self._called_up: dict[str, Waiting] = {}
         self._journaled: deque[Waiting] = deque()
         self._reserved = 0

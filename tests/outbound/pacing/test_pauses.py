@@ -123,6 +123,6 @@ def test_a_retry_after_holds_also_what_the_journal_has_already() -> None:
     lanes.journaled(lanes.release(9, T0).called_up)
     lanes.slow_down("+1", T0, 3_000)
     assert numbers(lanes.begin(T0 + 3_000)) == []
-    begins_at = lanes.begins_at(T0 + 3_000)
+    begins_at = lanes.begins_at()
     assert begins_at == T0 + 3_200  # a segment at half of ten a second
     assert numbers(lanes.begin(begins_at)) == [1]
