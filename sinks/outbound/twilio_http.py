@@ -22,6 +22,14 @@ class NotBegun(Exception):
     """The wire was reached after the call's last moment; nothing was written."""
 
 
+class AnswerTooLong(Exception):
+    """No answer of Twilio's."""
+
+
+_LONGEST_ANSWER = 4 * 1024 * 1024
+"""Ten times a page of 200 messages with the longest texts."""
+
+
 class Call:
     """What is known of one request while it is under way. `begin_before` is on time.monotonic()."""
 
@@ -102,10 +110,19 @@ class TwilioHttp(AsyncHttpClient):  # type: ignore[misc]
             call.status = response.status
             call.request_id = response.headers.get("Twilio-Request-Id")
             call.retry_after_s = seconds_to_wait(response.headers.get("Retry-After", ""), time.time())
-            return Response(response.status, await response.text(), dict(response.headers))
+            return Response(response.status, await _text(response), dict(response.headers))
 
     async def close(self) -> None:
         await self._session.close()
+
+
+async def _text(response: aiohttp.ClientResponse) -> str:
+    body = bytearray()
+    async for piece in response.content.iter_any():
+        body += piece
+        if len(body) > _LONGEST_ANSWER:
+            raise AnswerTooLong
+    return body.decode(response.charset or "utf-8")
 
 
 def seconds_to_wait(retry_after: str, now: float) -> float | None:

@@ -89,6 +89,7 @@ IN_DOUBT = {
         b"HTTP/1.1 201 Created\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n{\"sid\r\n"
     ),
     "created, said to be compressed": answer(201, CREATED, headers="Content-Encoding: gzip\r\n"),
+    "created, and never done telling": answer(201, CREATED[:-1] + " " * 5_000_000 + "}"),
     "half a head": b"HTTP/1.1 201 Crea",
     "no HTTP at all": b"SSH-2.0-OpenSSH_9.6\r\n",
     "nothing": b"",
