@@ -29,7 +29,10 @@ from streams.progress import Progress
 log = structlog.get_logger(__name__)
 
 LANES = {Topic.commands(lane): lane for lane in Priority}
-_MAX_WAITING = 2_000
+# A slow sender's commands must not keep those behind them in the partition from being read, as long as there
+# is memory: some 200 MB in all (2 kB a command). Beyond it every partition of a lane still has its share.
+_MOST_WAITING = 100_000
+_SHARE = 2_000
 _BATCH = 500
 _TIMEOUT_S = 30.0
 
@@ -130,8 +133,13 @@ class Reader:
         return Commitment(places, self._group)
 
     def press_back(self) -> None:
-        """Stop reading a partition of a lane while enough of it is waiting; the others go on."""
-        full = {place for place, offsets in self._offsets.items() if len(offsets) >= _MAX_WAITING}
+        """When too much is waiting, stop reading where it waits; the others go on.
+
+        Not before a tenth of it has gone is everything read again: who pauses throws away what was fetched.
+        """
+        waiting = sum(map(len, self._offsets.values()))
+        crowded = waiting >= (_MOST_WAITING * 9 // 10 if self._paused else _MOST_WAITING)
+        full = {place for place, offsets in self._offsets.items() if crowded and len(offsets) >= _SHARE}
         if full != self._paused:
             self._consumer.pause([TopicPartition(*place) for place in full - self._paused])
             self._consumer.resume([TopicPartition(*place) for place in self._paused - full])
