@@ -7,6 +7,7 @@ it. Leaves to others: what a command means, and the commit itself.
 """
 
 import asyncio
+import time
 from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, NamedTuple
 
@@ -33,6 +34,7 @@ LANES = {Topic.commands(lane): lane for lane in Priority}
 # is memory: some 200 MB in all (2 kB a command). Beyond it every partition of a lane still has its share.
 _MOST_WAITING = 100_000
 _SHARE = 2_000
+_LOOK_EVERY_S = 0.5
 _BATCH = 500
 _TIMEOUT_S = 30.0
 
@@ -80,6 +82,8 @@ class Reader:
         self._offsets: dict[tuple[str, int], Offsets] = {}
         self._paused: set[tuple[str, int]] = set()
         self._ends: dict[tuple[str, int], int] = {}
+        self._known_ends: dict[tuple[str, int], int] = {}
+        self._looked_at = 0.0
         self._moved = False
         self._rebalances = 0
         self._group: object = None
@@ -151,7 +155,7 @@ class Reader:
         for (topic, partition), offsets in tuple(self._offsets.items()):
             if (topic, partition) in self._paused:
                 continue
-            _, end = self._consumer.get_watermark_offsets(TopicPartition(topic, partition), cached=True)
+            end = self._known_ends.get((topic, partition), 0)
             position = max(offsets.read_up_to() or 0, self._ends.get((topic, partition), 0))
             found[Place(topic, partition)] = Progress(position, max(end, 0))
         return found
@@ -183,7 +187,18 @@ class Reader:
             else:
                 messages.append(message)
             message = self._consumer.poll(0) if len(messages) < _BATCH else None
+        if time.monotonic() >= self._looked_at + _LOOK_EVERY_S:
+            self._look_ahead()
         return messages if rebalances == self._rebalances else []
+
+    def _look_ahead(self) -> None:
+        """How far the partitions go, by what was fetched last. In the consumer's thread only: during a rebalance
+        the consumer answers no other, and the rebalance waits for the event loop.
+        """
+        self._looked_at = time.monotonic()
+        for place in tuple(self._offsets):
+            _, end = self._consumer.get_watermark_offsets(TopicPartition(*place), cached=True)
+            self._known_ends[place] = end
 
     # -- rebalance, in the consumer's thread ----------------------------------------------------------------
 
@@ -243,4 +258,5 @@ class Reader:
         for place in places:
             self._offsets.pop((str(place.topic), place.partition), None)
             self._ends.pop((str(place.topic), place.partition), None)
+            self._known_ends.pop((str(place.topic), place.partition), None)
         self._owned -= partitions
