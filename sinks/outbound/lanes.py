@@ -21,7 +21,8 @@ from sinks.outbound.pacing.state import SenderPace
 from sinks.outbound.pacing.waiting import Waiting as Waiting
 
 AHEAD_MS = 50
-"""How long before it may go a command is called up: as long as the journal may take under load."""
+"""How long before it may go a command is called up at the earliest, and half of it at the latest if there is
+room for it: the journal takes its time, most of all under load, and takes many as fast as one."""
 
 _EXPIRED_AT_ONCE = 500
 _NO_SPENDING = Spending()
@@ -109,7 +110,10 @@ class Lanes:
         called_up: list[Waiting] = []
         if self._pauses.of_everything() is not None:
             return Release(called_up, expired)
-        while len(called_up) < limit and (sender := self._looks.next_due(now)) is not None:
+        later: list[tuple[Sender, int]] = []
+        # Also those to be looked at soon: what may be called up already goes with the others.
+        soon = now + self._ahead_ms // 2
+        while len(called_up) < limit and (sender := self._looks.next_due(soon)) is not None:
             if self._pauses.of_sender(sender.name) is not None:
                 continue
             ready_at = sender.look_again(self._pauses.group, self._ahead_ms, now)
@@ -117,7 +121,11 @@ class Lanes:
                 continue
             if ready_at <= now:
                 called_up.append(self._call_up(sender))
-            self._looks.look(sender, ready_at)
+                self._looks.look(sender, ready_at)
+            else:
+                later.append((sender, ready_at))
+        for sender, at in later:
+            self._looks.look(sender, at)
         return Release(called_up, expired)
 
     def next_at(self) -> int | None:

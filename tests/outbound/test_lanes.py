@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.vocabulary import Priority
-from sinks.outbound.lanes import AHEAD_MS
+from sinks.outbound.lanes import AHEAD_MS, Lanes, Waiting
 from sinks.outbound.pacing.rate import SenderRate
 from tests.outbound.pacing.examples import (
     HOUR,
@@ -18,6 +18,15 @@ from tests.outbound.pacing.examples import (
     numbers,
     waiting,
 )
+
+
+def next_called_up(lanes: Lanes, now: int) -> tuple[int, list[Waiting]]:
+    """The next turn that calls something up, looking only when the lanes say so."""
+    while not (called_up := lanes.release(99, now).called_up):
+        next_at = lanes.next_at()
+        assert next_at is not None
+        now = max(now + 1, next_at)
+    return now, called_up
 
 
 @given(st.lists(st.sampled_from(ORDER), max_size=30))
@@ -187,7 +196,8 @@ def test_a_command_is_called_up_a_moment_before_it_begins() -> None:
     for number in range(3):
         lanes.add(waiting(number), T0)
     assert numbers(go(lanes, T0)) == [0]
-    assert lanes.next_at() == T0 + 90 - AHEAD_MS  # the bucket held a little more than its burst
+    assert lanes.next_at() == T0 + 90 - AHEAD_MS // 2  # the bucket held a little more than its burst
+    assert lanes.release(9, T0 + 90 - AHEAD_MS - 1).called_up == []
     lanes.journaled(lanes.release(9, T0 + 60).called_up)
     assert numbers(lanes.begin(T0 + 60)) == []
     begins_at = lanes.begins_at()
@@ -206,6 +216,29 @@ def test_no_more_are_called_up_than_begin_in_a_moment() -> None:
     lanes.journaled(called_up)
     assert [len(lanes.begin(T0 + ms)) for ms in (0, 10, 20)] == [2, 1, 1]
     assert len(lanes.release(99, T0 + 20).called_up) == 2
+
+
+def test_turns_are_for_all_that_may_go_soon_and_not_for_one_sender_each() -> None:
+    lanes = lanes_at(10.0, 1.0, ahead_ms=50)
+    for number in range(20):
+        lanes.add(waiting(number, sender=f"+{number % 10}"), T0)
+    for ms in range(10):  # each sender a millisecond after the one before
+        go(lanes, T0 + ms, limit=1)
+    assert len(next_called_up(lanes, T0 + 9)[1]) == 10
+
+
+def test_in_a_slow_down_nothing_is_called_up_long_before_it_may_go() -> None:
+    lanes = lanes_at(0.1, 1.0, ahead_ms=50)
+    lanes.add(waiting(0), T0)
+    lanes.slow_down("+1", T0, 0)
+    now, called_up = next_called_up(lanes, T0)
+    lanes.journaled(called_up)
+    assert lanes.begin(now) == []
+    begins_at = lanes.begins_at()
+    assert begins_at is not None
+    assert now > T0 + 10_000  # when the rate had grown once
+    assert numbers(lanes.begin(begins_at)) == [0]
+    assert begins_at - now <= 50
 
 
 def test_what_is_not_journaled_yet_does_not_begin() -> None:

@@ -38,12 +38,15 @@ class Meter(msgspec.Struct, frozen=True):
         return msgspec.structs.replace(self, bucket=bucket, changes_at=changes_at)
 
     def ready_at(self, cost: int, now: int, before: int = 0) -> int:
-        """When to look again whether `cost` segments may go; `now` when they may."""
-        ready = self.bucket.ready_at(cost, now, before)
-        return ready if self.changes_at is None else min(ready, max(now + 1, self.changes_at))
+        """When `cost` segments may go at the rate of now, after `before` others; `now` is at once."""
+        return self.bucket.ready_at(cost, now, before)
+
+    def again_at(self, moment: int, now: int) -> int:
+        """When to look again what `ready_at` says, at that moment or when the rate grows."""
+        return moment if self.changes_at is None else min(moment, max(now + 1, self.changes_at))
 
     def may_go(self, cost: int, now: int) -> bool:
-        return self.bucket.ready_at(cost, now) <= now
+        return self.ready_at(cost, now) <= now
 
     def take(self, cost: int, now: int) -> "Meter":
         return msgspec.structs.replace(self, bucket=self.bucket.take(cost, now))

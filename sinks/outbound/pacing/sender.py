@@ -51,7 +51,8 @@ class Sender:
     def look_again(self, group: _Group, ahead_ms: int, now: int) -> int | None:
         """When one may be called up: `now`, or the moment to ask again, or None: when something changes.
 
-        One is called up `ahead_ms` before it may go, as the journal takes its time.
+        From `ahead_ms` before it may go it may be called up, as the journal takes its time; by half of that
+        it should be. In between it joins others, so that a turn of the journal is for more than one.
         """
         if self.rate.concurrency is not None and self.busy() >= self.rate.concurrency:
             return None
@@ -62,7 +63,8 @@ class Sender:
         if self.rate.daily_segments is not None and self.day.spent + first.cost > self.rate.daily_segments:
             return self.day.end
         self.meter = self.meter.at(now)
-        return max(now, self.meter.ready_at(first.cost, now, self._reserved) - ahead_ms)
+        ready_at = self.meter.ready_at(first.cost, now, self._reserved)
+        return now if ready_at - ahead_ms <= now else self.meter.again_at(ready_at - ahead_ms // 2, now)
 
     def call_up(self, group: _Group) -> Waiting:
         """Take the first one out, when `look_again` has said that it may be."""
@@ -95,7 +97,7 @@ class Sender:
         if not self._journaled:
             return None
         self.meter = self.meter.at(now)
-        return self.meter.ready_at(self._journaled[0].cost, now)
+        return self.meter.again_at(self.meter.ready_at(self._journaled[0].cost, now), now)
 
     def withdraw(self, command_id: str) -> bool:
         """It was called up, and is not called after all: it costs nothing. False when it is not here."""

@@ -114,7 +114,7 @@ def test_following_the_moments_it_names_leads_to_the_moment_a_text_may_go(start:
     meter = Meter.empty(SenderRate(segments_per_s=0.5, burst=4.0), T0).told_to_slow_down(T0, start)
     now, looks = T0, 0
     while not meter.may_go(cost, now):
-        moment = meter.ready_at(cost, now)
+        moment = meter.again_at(meter.ready_at(cost, now), now)
         assert moment > now
         now, looks = moment, looks + 1
         meter = meter.at(now)
