@@ -192,8 +192,9 @@ class Reader:
         return messages if rebalances == self._rebalances else []
 
     def _look_ahead(self) -> None:
-        """How far the partitions go, by what was fetched last. In the consumer's thread only: during a rebalance
-        the consumer answers no other, and the rebalance waits for the event loop.
+        """How far the partitions go, by what was fetched last.
+
+        In the consumer's thread only: during a rebalance it answers no other, and that waits for the loop.
         """
         self._looked_at = time.monotonic()
         for place in tuple(self._offsets):
