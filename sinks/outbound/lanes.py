@@ -48,6 +48,7 @@ class Lanes:
         self._begins = Agenda()
         self._number = 0
         self._latest = 0
+        self._slowed: set[str] = set()
         # Commands that are called up or under way, and whose they are.
         self._busy: dict[str, Sender] = {}
 
@@ -158,6 +159,12 @@ class Lanes:
         """When `begin` may have something; None when nothing is called up and in the journal."""
         return self._begins.first_at()
 
+    def held_up(self, now: int) -> dict[str, int]:
+        """Of each sender that was slowed down since this was last asked: when its journaled may begin."""
+        slowed, self._slowed = self._slowed, set()
+        known = {name: self._senders[name].begins_at(now) for name in slowed if name in self._senders}
+        return {name: begins_at for name, begins_at in known.items() if begins_at is not None}
+
     def withdraw(self, command_id: str, now: int) -> None:
         """One that was called up and has not begun is not called after all; it has spent nothing."""
         sender = self._busy.pop(command_id, None)
@@ -180,6 +187,7 @@ class Lanes:
         if known is not None:
             now = max(now, self._latest)  # whoever tells it may have another clock
             known.meter = known.meter.at(now).told_to_slow_down(now, retry_after_ms or 0)
+            self._slowed.add(sender)
 
     def pause(self, scope: Scope, reason: str, until: int | None = None) -> None:
         """Nothing of this scope is called up any more until then, or until it is resumed.

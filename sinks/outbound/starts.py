@@ -18,6 +18,8 @@ from sinks.outbound.pacing.clock import SteadyClock
 _LAST_CALLS_S = 1.0
 """At the end, whoever may not begin for longer than this is not waited for."""
 
+_NEVER = float("-inf")
+
 
 class _Start(NamedTuple):
     waiting: Waiting
@@ -74,12 +76,17 @@ class Starts:
         for waiting in self._lanes.begin(now):
             start = self._starts.pop(waiting.command.command_id)
             self._calls.begin(waiting, start.entry, start.begin_before)
-        late = [each for each in self._starts.values() if each.begin_before < time.monotonic()]
-        for each in late:
+        # Who is asked to wait longer than it may is given up now: it would only take the others' places.
+        held_up = self._lanes.held_up(now)
+        for each in [each for each in self._starts.values() if self._is_too_late(each, now, held_up)]:
             del self._starts[each.entry.command_id]
             self._lanes.withdraw(each.entry.command_id, now)
-            self._calls.begin(each.waiting, each.entry, each.begin_before)
+            self._calls.begin(each.waiting, each.entry, _NEVER)
         self._come_back(now)
+
+    def _is_too_late(self, start: _Start, now: int, held_up: dict[str, int]) -> bool:
+        left_s = start.begin_before - time.monotonic()
+        return (held_up.get(start.waiting.command.sender, now) - now) / 1000 > left_s
 
     def _come_back(self, now: int) -> None:
         if self._timer is not None:

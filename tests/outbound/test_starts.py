@@ -25,12 +25,16 @@ HOUR = 3_600_000
 class Begun:
     """Instead of the calls: what was begun, when, and by when it had to be."""
 
-    def __init__(self) -> None:
+    def __init__(self, count: int) -> None:
         self.calls: list[tuple[int, float, float]] = []
+        self.all = asyncio.Event()
+        self._count = count
 
     def begin(self, one: Waiting, entry: JournalEntry, begin_before: float) -> None:
         assert entry.command_id == one.command.command_id
         self.calls.append((one.offset, time.monotonic(), begin_before))
+        if len(self.calls) == self._count:
+            self.all.set()
 
 
 class Scene:
@@ -43,7 +47,7 @@ class Scene:
         self.lanes.take_over(0, Spending(), now - HOUR)
         for number in range(count):
             self.lanes.add(waiting(number, not_after=now + HOUR), now)
-        self.begun = Begun()
+        self.begun = Begun(count)
         self.starts = Starts(self.lanes, cast(Calls, self.begun), self.clock)
         self.began = time.monotonic()
         called_up = self.lanes.release(count, now).called_up
@@ -81,7 +85,8 @@ def test_who_may_not_begin_in_time_is_handed_over_with_its_time_over() -> None:
         await scene.starts.finish()
         assert scene.order == [0, 1]
         _, moment, begin_before = scene.begun.calls[1]
-        assert moment > begin_before
+        assert moment >= scene.began + 0.05
+        assert begin_before < scene.began
         assert scene.lanes.busy() == 1  # the first, whose call is not over
 
     run(test())
@@ -105,6 +110,18 @@ def test_after_a_slow_down_nothing_begins_until_the_time_asked_for() -> None:
         await scene.starts.finish()
         assert scene.order == [0, 1]
         assert scene.begun.calls[1][1] - asked >= 0.199
+
+    run(test())
+
+
+def test_who_is_asked_to_wait_longer_than_it_may_is_given_up_at_once() -> None:
+    async def test() -> None:
+        scene = Scene(rate=50.0, count=4, window_s=50.0)
+        scene.lanes.slow_down("+1", scene.clock.now(), 60_000)
+        await scene.begun.all.wait()
+        assert scene.order == [0, 1, 2, 3]
+        assert all(begin_before < scene.began for _, _, begin_before in scene.begun.calls[1:])
+        assert scene.lanes.busy() == 1
 
     run(test())
 

@@ -8,7 +8,7 @@ comes back, in its old place, when what held it is over.
 """
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from heapq import heappop, heappush
 from typing import NamedTuple
 
@@ -165,10 +165,6 @@ class SenderQueue:
     def oldest(self, lane: Priority) -> Waiting | None:
         """The one that came first."""
         return next(iter(self._lanes[lane].there.values()), None)
-
-    def __iter__(self) -> Iterator[Waiting]:
-        for lane in self._lanes.values():
-            yield from lane.there.values()
 
     def _find(self, group: _Group) -> tuple[_Lane, _Item] | None:
         for lane in self._lanes.values():
