@@ -22,7 +22,7 @@ from sandbox.carrier.books import Books
 from sandbox.carrier.draws import Answer
 from sandbox.carrier.errors import ApiError
 from sandbox.carrier.exchange import Exchange, Placed
-from sandbox.carrier.ledger import Connection, SeenRequest
+from sandbox.carrier.ledger import Connection, RefusedList, SeenRequest
 from sandbox.carrier.messages import Message, window_of
 from sandbox.carrier.request import Address, address_of
 from sandbox.carrier.resource import Feedback, date_of, error_body, messages_uri, page_of, resource_of
@@ -87,6 +87,9 @@ class MessagesApi:
                 answer = _json(error_body(error), error.http_status)
                 if number is not None:
                     self._books.ended(number, Connection.ANSWERED, error.http_status, error.code)
+                elif handler == self._list:
+                    to = request.query_params.get("To", "")
+                    self._books.refused(RefusedList(to=to, at_ms=self._now_ms(), error_code=error.code))
             finally:
                 self._in_hand -= 1
             if answer is None:

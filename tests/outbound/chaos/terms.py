@@ -14,7 +14,7 @@ SENDERS = (*(f"+141555501{number:02d}" for number in range(47)), SERVICE)
 # LIST_LAG_S later: absence may be concluded from then on, and not before.
 LIST_LAG_S = 1.5
 SETTLE_AFTER_S = 8.0
-HOLD_AFTER_S = 30.0
+HOLD_AFTER_S = 60.0
 SESSION_TIMEOUT_S = 6.0
 FROZEN_S = 25.0
 SINK = (

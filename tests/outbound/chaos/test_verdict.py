@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from sandbox.carrier.ledger import Connection, Handset, Ledger, SeenRequest, SimMessage
+from sandbox.carrier.ledger import Connection, Handset, Ledger, RefusedList, SeenRequest, SimMessage
 from schemas.records import AttemptEvent, DeadLetter, OutboundCommand
 from schemas.vocabulary import CommandResult, ErrorClass, Priority
 from tests.outbound.chaos.outside import Place
@@ -16,6 +16,7 @@ from tests.outbound.chaos.verdict import Verdict, judge
 from tests.outbound.examples import command
 
 R = CommandResult
+EMPTY = Ledger(seed=1, requests=(), messages=(), handsets=(), opt_outs=(), callbacks=(), inbound=())
 ONE, TWO = command(body="one"), command(body="two")
 
 
@@ -176,7 +177,7 @@ def test_a_doubt_settled_by_its_callback_is_right() -> None:
         pytest.param([event(ONE, R.SUPPRESSED)], [call(ONE)], [], "and called 1 times", id="called in vain"),
         pytest.param([event(ONE, R.SUPPRESSED)], [], [], "ended suppressed", id="nobody opted out"),
         pytest.param(
-            [event(ONE, R.IN_DOUBT), event(ONE, R.HELD)], [call(ONE)], [], "HELD, and no message", id="held"
+            [event(ONE, R.IN_DOUBT), event(ONE, R.HELD)], [call(ONE)], [], "and no message without", id="held"
         ),
         pytest.param(
             [event(ONE, R.IN_DOUBT), event(ONE, R.HELD)],
@@ -207,6 +208,14 @@ def test_a_held_one_is_explained_by_a_message_that_may_be_another_ones() -> None
     assert verdict.held_because.total() == 2
 
 
+def test_a_held_one_is_explained_by_a_provider_that_refused_to_list() -> None:
+    events = {ONE.command_id: [event(ONE, R.IN_DOUBT), event(ONE, R.HELD)]}
+    refused = RefusedList(to=ONE.recipient, at_ms=49_500, error_code=20429)
+    ledger = msgspec.structs.replace(EMPTY, requests=(call(ONE),), refused_lists=(refused,))
+    story = {ONE.command_id: Story(0, Kind.ORDINARY, ONE, Priority.NORMAL)}
+    assert judge(story, events, ledger, (), ()).wrong == []
+
+
 def test_a_call_for_somebody_who_opted_out_is_found() -> None:
     verdict = judged(
         [answered(ONE, "SM1")], [call(ONE, "SM1")], [message(ONE, "SM1")], ONE, kind=Kind.FORBIDDEN
@@ -216,8 +225,7 @@ def test_a_call_for_somebody_who_opted_out_is_found() -> None:
 
 def test_dead_letters_are_of_what_nobody_can_read_and_of_nothing_else() -> None:
     letter = DeadLetter(stage="s", reason="r", detail="", topic="t", partition=0, offset=1, at=1)
-    empty = Ledger(seed=1, requests=(), messages=(), handsets=(), opt_outs=(), callbacks=(), inbound=())
-    wrong = judge({}, {}, empty, {Place("t", 0, 2)}, [letter]).wrong
+    wrong = judge({}, {}, EMPTY, {Place("t", 0, 2)}, [letter]).wrong
     assert [each.split(": ")[1] for each in wrong] == [
         "unreadable, and no dead letter",
         "a dead letter of what can be read",

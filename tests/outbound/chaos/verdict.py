@@ -109,6 +109,9 @@ class _Seen:
         self.messages: dict[str, SimMessage] = {message.sid: message for message in ledger.messages}
         self.shown: Counter[str] = Counter(handset.sid for handset in ledger.handsets)
         self.of_pair: dict[_Pair, list[SimMessage]] = {}
+        self.in_vain: dict[str, list[int]] = {}
+        for refused in ledger.refused_lists:
+            self.in_vain.setdefault(refused.to, []).append(refused.at_ms)
         for message in ledger.messages:
             sender = message.service or message.sender or ""
             self.of_pair.setdefault(_Pair(sender, message.to), []).append(message)
@@ -235,23 +238,26 @@ def _why_held(
     claims: Mapping[str, AttemptEvent],
     rivals: list[str],
 ) -> str:
-    """What forbade both proofs: there was a message that nobody had claimed, and it could be another's."""
-    command_id = event.command_id
+    """What forbade both proofs: a message that nobody had claimed, and could be another's; or no list."""
+    what = f"{event.command_id}: HELD ({event.detail})"
+    fate = _fate(event.command_id, seen)
     free = [
         message
         for message in seen.of_pair.get(_pair(found.command), [])
         if message.created_ms <= event.at
         and ((claim := claims.get(message.sid)) is None or claim.at >= event.at - _LOOK_UP_MS)
     ]
+    pair = _pair(found.command)
+    if any(event.at - _LOOK_UP_MS <= at <= event.at for at in seen.in_vain.get(pair.recipient, ())):
+        return "the provider refused to list the person's messages"
     if not free:
         wrong.append(
-            f"{command_id}: HELD, and no message without an owner stood against the proof of its absence; "
-            f"{_fate(command_id, seen)}"
+            f"{what}, and no message without an owner stood against the proof of its absence; {fate}"
         )
         return "without a reason"
-    own = {message.sid for message in seen.made(command_id)}
+    own = {message.sid for message in seen.made(event.command_id)}
     if own and not rivals and all(message.sid in own for message in free):
-        wrong.append(f"{command_id}: HELD, and its message could be nobody else's; {_fate(command_id, seen)}")
+        wrong.append(f"{what}, and its message could be nobody else's; {fate}")
         return "without a reason"
     return "sent, but the message may be another's" if own else "not sent, but a message may be its own"
 
