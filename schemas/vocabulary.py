@@ -93,8 +93,8 @@ class CommandResult(StrEnum):
     EXPIRED = "expired"
     # Never started, and never will be.
     CANCELED = "canceled"
-    # A person decided about a held one; in the journal only. Elsewhere a released one is absent, and a dropped
-    # one stays held.
+    # A person decided about a held one; in the journal only. To others a released one is absent, and a
+    # dropped one stays held.
     RELEASED = "released"
     DROPPED = "dropped"
 
