@@ -61,6 +61,7 @@ class Operating:
 
     def take_over(self, partition: int, written: Sequence[Numbered], now: int) -> None:
         self._controls.take_over(partition, written, now)
+        self._tidied_at = 0  # what the partition's last owner held may be due to be written again
 
     def let_go(self, partition: int, now: int) -> None:
         self._controls.let_go(partition, now)

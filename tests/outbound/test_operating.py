@@ -196,6 +196,14 @@ def test_what_is_held_is_written_again_once_a_day_as_it_is() -> None:
     assert written == [[], [held], [], [held], [held]]
 
 
+def test_what_was_held_for_long_is_written_again_as_soon_as_its_partition_is_taken_over() -> None:
+    world = World(entry("a:1", CommandResult.HELD, at=NOW - 2 * DAY_MS))
+    world.operating.tick(NOW)
+    assert world.turn()[0] == [CommandResult.HELD]
+    world.operating.tick(NOW + 1)
+    assert world.turn()[0] == []
+
+
 def test_results_are_counted_by_sender_result_and_class() -> None:
     world = World(entry("a:1", CommandResult.HELD))
     world.decide("release")
