@@ -59,7 +59,7 @@ def main() -> int:
         "--sends", type=int, default=15_000, help="of each unthrottled run (default: %(default)s)"
     )
     parser.add_argument("--repeat", type=int, default=3, help="unthrottled runs (default: %(default)s)")
-    parser.add_argument("--concurrency", type=int, default=64, help="calls at once (default: %(default)s)")
+    parser.add_argument("--concurrency", type=int, default=256, help="calls at once (default: %(default)s)")
     parser.add_argument(
         "--seconds", type=float, default=35.0, help="of each paced measurement (default: %(default)s)"
     )

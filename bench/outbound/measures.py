@@ -177,7 +177,7 @@ def urgent(bench: Bench, provider: str, bulk: int, rate: float, per_s: float, se
     bench.flush()
     before = count(provider)
     written: dict[str, float] = {}
-    with bench.sink(provider, {name: SenderLimit(rate, rate / 5)}, concurrency=64):
+    with bench.sink(provider, {name: SenderLimit(rate, rate / 5)}, concurrency=256):
         wait_until(lambda: count(provider) > before + rate, 60, "the bulk to flow")
         pause = threading.Event()
         for number in range(int(per_s * seconds)):
