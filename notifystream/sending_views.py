@@ -96,18 +96,19 @@ def held_fields(held: HeldCommand) -> dict[str, Any]:
 
 
 def senders_table(states: tuple[SenderState, ...], now: int) -> Table:
-    made = _table("sender", "state", *_COUNTS, "owner", "seen", right=_COUNTS)
+    """Who owns which sender is in the JSON only: a table of 80 columns has no room for it."""
+    made = _table("sender", "state", *_COUNTS, "seen", right=_COUNTS)
     for each in states:
         waiting = [lane for lane in each.lanes if lane.waiting]
-        queued = " ".join(
-            f"{lane.waiting} {lane.lane} ({span(now - lane.oldest_at if lane.oldest_at else None)})"
+        queued = "\n".join(
+            f"{lane.waiting} {lane.lane}, {span(now - lane.oldest_at if lane.oldest_at else None)}"
             for lane in waiting
         )
         cap = f"/{each.daily_segments}" if each.daily_segments is not None else ""
         rate = f"{each.segments_per_s:g}"
         made.add_row(
             escape(each.sender),
-            "[red]held up[/]" if holding(each, now) else "sending" if waiting or each.in_flight else "idle",
+            "[red]waits[/]" if holding(each, now) else "sending" if waiting or each.in_flight else "idle",
             rate
             if each.segments_per_s == each.set_segments_per_s
             else f"[yellow]{rate}[/]/{each.set_segments_per_s:g}",
@@ -116,7 +117,6 @@ def senders_table(states: tuple[SenderState, ...], now: int) -> Table:
             str(each.in_doubt),
             f"[red]{each.held}[/]" if each.held else "0",
             f"{each.spent_today}{cap}",
-            escape(each.owner),
             f"[red]{span(now - each.at)}[/]" if now - each.at > SILENT_MS else span(now - each.at),
         )
     return made
@@ -127,36 +127,45 @@ def pauses_table(pauses: tuple[OutboundControl, ...], now: int) -> Table:
     for each in pauses:
         made.add_row(
             escape(f"{each.scope} {each.target}".strip()),
-            (clock(each.at) or "")[:19],
-            (clock(each.until) or "resumed")[:19],
+            _minute(each.at),
+            _minute(each.until) or "resumed",
             escape(mask_text(each.by)),
             escape(mask_text(each.reason)),
         )
     return made
 
 
-def held_table(held: tuple[HeldCommand, ...]) -> Table:
-    made = _table("command", "tenant", "sender", "to", "started", "held since", "why", "decided")
-    for each in held:
-        fields = held_fields(each)
-        made.add_row(
-            fields["command_id"],
-            escape(fields["tenant"]),
-            escape(fields["sender"]),
-            escape(fields["recipient"]),
-            (fields["started_at"] or "")[:19],
-            (fields["held_since"] or "")[:19],
-            escape(fields["why"]),
-            escape(fields["decided"] or ""),
+def held_lines(held: HeldCommand) -> list[str]:
+    """A held command as a few lines of text: its id is too long for a table."""
+    entry = held.entry
+    fields = held_fields(held)
+    lines = [
+        f"{entry.command_id}  {entry.tenant}, {entry.channel} from {entry.sender} to {fields['recipient']}",
+        f"  started {_minute(entry.started_at)}, held since {_minute(entry.at)}: {fields['why']}",
+    ]
+    return lines if fields["decided"] is None else [*lines, f"  decided: {fields['decided']}"]
+
+
+def _minute(at_ms: int | None) -> str:
+    """The reader's own time, as short as a table wants it."""
+    return (clock(at_ms) or "")[:16].replace("T", " ")
+
+
+_COUNTS = ("rate", "waiting", "calls", "doubt", "held", "today")
+
+
+def _table(*names: str, right: tuple[str, ...] = ()) -> Table:
+    made = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
+    for name in names:
+        made.add_column(
+            name,
+            justify="right" if name in right else "left",
+            overflow="fold",
+            # A break makes these unreadable. A number stays whole, a Messaging Service has no room to.
+            no_wrap=name in ("state", "waiting", "rate", "since", "until"),
+            min_width=_NUMBER_WIDTH if name == "sender" else len(name),
         )
     return made
 
 
-_COUNTS = ("rate", "waiting", "in flight", "in doubt", "held", "today")
-
-
-def _table(*names: str, right: tuple[str, ...] = ()) -> Table:
-    made = Table(box=None, pad_edge=False, header_style="bold")
-    for name in names:
-        made.add_column(name, justify="right" if name in right else "left", overflow="fold")
-    return made
+_NUMBER_WIDTH = 16

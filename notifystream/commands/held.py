@@ -5,6 +5,7 @@ import sys
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.markup import escape
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from notifystream.commands.senders import By, deciding, pipeline
@@ -62,7 +63,9 @@ def list_held(
         rows = [sending_views.held_fields(each) for each in found]
         sys.stdout.write(json.dumps(rows, ensure_ascii=False, indent=2) + "\n")
     elif found:
-        stdout.print(sending_views.held_table(found))
+        for each in found:
+            for line in sending_views.held_lines(each):
+                stdout.print(escape(line), soft_wrap=True)
         stderr.print(
             f"{len(found)} held; decide with: notifystream held release COMMAND, or held drop COMMAND"
         )

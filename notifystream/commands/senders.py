@@ -54,7 +54,8 @@ def senders(
 
     Its rate and the one it is set to, what waits by lane with the age of the oldest, calls in flight,
     commands in doubt and held, segments of the day; and who is paused by whom, why and until when. Owners
-    tell every few seconds what has changed; one that has not been seen for 20 minutes is gone.
+    (named in the JSON) tell every few seconds what has changed; one that has not been seen for 20 minutes
+    is gone.
 
     [bold]Examples[/]
 

@@ -144,7 +144,7 @@ def test_senders_tell_their_last_state(pipeline: Pipeline) -> None:
     assert 89 < row["lanes"][0]["oldest_age_s"] < 200
     shown = pipeline.run("senders", "--sender", sender)
     assert sender in shown.stdout
-    assert "3 urgent (90s" in shown.stdout
+    assert "3 urgent, 9" in shown.stdout
     assert "9/90" in shown.stdout
     assert "1 commands are held" in shown.stderr
 
