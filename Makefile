@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.requirements.sha256
 
-.PHONY: help setup demo sandbox test chaos chaos-streams fuzz-ingress check kafka lock clean
+.PHONY: help setup demo sandbox test chaos chaos-streams chaos-outbound fuzz-ingress check kafka lock clean
 
 help: ## the targets, one line each
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | sed -E 's/:.*## /\t/' | expand -t 16
@@ -34,6 +34,9 @@ chaos: setup ## the crash tests on a real Kafka: kill -9 and standstills against
 
 chaos-streams: setup kafka ## 20,000 notifications through kills, a standstill and a rebalance, then the verdict
 	$(BIN)/python -m tests.streams.chaos
+
+chaos-outbound: setup kafka ## 20,000 commands through kills, a zombie and the worst provider, then the verdict
+	$(BIN)/python -m tests.outbound.chaos
 
 fuzz-ingress: setup ## 100,000 requests nobody should send: no 5xx, no record that was not signed; two minutes
 	$(BIN)/python -m tests.fuzz.ingress

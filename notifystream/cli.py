@@ -14,8 +14,10 @@ from notifystream.commands import (
     consent,
     deadletters,
     demo,
+    held,
     sandbox,
     send,
+    senders,
     services,
     show,
     tail,
@@ -37,7 +39,20 @@ app = typer.Typer(
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for _command in (demo, sandbox, services, topics, send, tail, show, consent, analysis, deadletters):
+for _command in (
+    demo,
+    sandbox,
+    services,
+    topics,
+    send,
+    tail,
+    show,
+    senders,
+    held,
+    consent,
+    analysis,
+    deadletters,
+):
     _command.register(app)
 
 

@@ -120,6 +120,9 @@ def outbound(chosen: Settings) -> "OutboundConfig":
                 username=username,
                 password=password,
                 api_url=chosen.twilio_api_url,
+                region=chosen.twilio_region,
+                edge=chosen.twilio_edge,
+                check_media=chosen.twilio_check_media,
                 connect_timeout_s=chosen.twilio_connect_timeout_s,
                 read_timeout_s=chosen.twilio_read_timeout_s,
             ),
@@ -131,8 +134,11 @@ def outbound(chosen: Settings) -> "OutboundConfig":
             call_window_s=chosen.call_window_s,
             settle_after_s=chosen.settle_after_s,
             hold_after_s=chosen.hold_after_s,
+            fetches_per_s=chosen.fetches_per_s,
             instance=chosen.worker_instance,
             session_timeout_s=chosen.session_timeout_s,
+            health_host=chosen.outbound_health_host,
+            health_port=chosen.outbound_health_port,
             policies=_policies(chosen),
         )
     except UnsafeSettings as wrong:

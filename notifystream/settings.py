@@ -56,6 +56,24 @@ class Settings(BaseSettings):
     )
     twilio_api_key_secret: SecretStr | None = Field(None, description="Its secret.")
     twilio_api_url: str = Field("https://api.twilio.com", description="Base URL of the REST API.")
+    twilio_region: str | None = Field(
+        None,
+        description="Region that handles the messages; API keys and tokens are those of the region. Only "
+        "with Twilio's own base URL.",
+        examples=["ie1"],
+        pattern=r"^[a-z0-9-]+$",
+    )
+    twilio_edge: str | None = Field(
+        None,
+        description="Edge location at which its network is entered; only with Twilio's own base URL.",
+        examples=["dublin"],
+        pattern=r"^[a-z0-9-]+$",
+    )
+    twilio_check_media: bool = Field(
+        False,
+        description="Ask whoever has a message's media for their type and size before it is sent; a URL that "
+        "leads to a private address is not asked.",
+    )
     twilio_from: str | None = Field(
         None,
         description="Default sender: E.164, short code or Messaging Service (MG…).",
@@ -159,6 +177,17 @@ class Settings(BaseSettings):
     hold_after_s: float = Field(
         3600.0, description="Seconds of doubt after which a command is held for a person.", gt=0
     )
+    fetches_per_s: float = Field(
+        10.0, description="Messages that went quiet the provider is asked about, per second at most.", gt=0
+    )
+
+    outbound_health_port: int | None = Field(
+        None,
+        description="Port for /healthz, 503 once the process gets on with nothing; none without.",
+        ge=0,
+        le=65535,
+    )
+    outbound_health_host: str = Field("127.0.0.1", description="Address /healthz is served on.")
 
     # Analytics
     analytics_batch_rows: int = Field(50_000, description="Rows per insert at most.", ge=1)

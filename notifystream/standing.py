@@ -75,6 +75,15 @@ class StepTold(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     cost: str | None = None
 
 
+class PassedOverTold(msgspec.Struct, frozen=True, kw_only=True):
+    """One step that no sender can deliver; `step` counts in the chain that was asked for."""
+
+    step: int
+    channel: str
+    reason: str
+    detail: str
+
+
 class Deadline(msgspec.Struct, frozen=True, kw_only=True):
     at: str
     then: str
@@ -100,6 +109,7 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
     steps: tuple[StepTold, ...]
     attempts: tuple[AttemptTold, ...]
     next_deadline: Deadline | None
+    passed_over: tuple[PassedOverTold, ...] = ()
 
 
 def standing_of(row: NotificationRow) -> Standing | None:
@@ -129,6 +139,12 @@ def standing_of(row: NotificationRow) -> Standing | None:
         steps=tuple(_step(n, step, request.cost_unit) for n, step in enumerate(request.steps, start=1)),
         attempts=tuple(_attempt(attempt) for attempt in row.attempts),
         next_deadline=Deadline(at=clock(due_at), then=_deadline_for(row, request)) if due_at else None,
+        passed_over=tuple(
+            PassedOverTold(
+                step=each.step, channel=each.channel, reason=each.reason, detail=mask_text(each.detail)
+            )
+            for each in request.passed_over
+        ),
     )
 
 

@@ -14,6 +14,8 @@ from schemas.vocabulary import (
     Consent,
     ConsentGroup,
     ContentKind,
+    ControlAction,
+    ControlScope,
     ErrorClass,
     NotificationState,
     Priority,
@@ -91,6 +93,16 @@ class Step(Record, frozen=True, kw_only=True):
     segments: int = 1
     cost: str | None = None
     smart_encoded: bool = False
+    provider: str = "twilio"
+
+
+class PassedOver(Record, frozen=True, kw_only=True):
+    """A step that was asked for and that no sender can deliver."""
+
+    step: int
+    channel: Channel
+    reason: str
+    detail: str
 
 
 class NotificationRequest(Record, frozen=True, kw_only=True):
@@ -117,6 +129,7 @@ class NotificationRequest(Record, frozen=True, kw_only=True):
     refusal: str | None = None
     refusal_detail: str | None = None
     cost_unit: str | None = None
+    passed_over: tuple[PassedOver, ...] = ()
 
 
 class ProviderStatus(Record, frozen=True, kw_only=True):
@@ -346,6 +359,58 @@ class JournalEntry(Record, frozen=True, kw_only=True):
     sid: str | None = None
     started_at: int
     at: int
+    provider: str = "twilio"
+    detail: str | None = None
+    segments: int = 1
+
+
+class OutboundControl(Record, frozen=True, kw_only=True):
+    """What a person decided about sending: pause or resume senders, release or drop a held command."""
+
+    control_id: str
+    action: ControlAction
+    scope: ControlScope
+    target: str
+    by: str
+    reason: str
+    at: int
+    until: int | None = None
+
+
+class LaneState(Record, frozen=True, kw_only=True):
+    """One lane of a sender."""
+
+    lane: Priority
+    waiting: int
+    oldest_at: int | None = None
+
+
+class PauseState(Record, frozen=True, kw_only=True):
+    """Something that keeps a sender's commands waiting."""
+
+    scope: ControlScope
+    target: str
+    reason: str
+    until: int | None = None
+
+
+class SenderState(Record, frozen=True, kw_only=True):
+    """What the process that owns a sender knows of it. Compacted; the last one counts."""
+
+    sender: str
+    owner: str
+    at: int
+    segments_per_s: float
+    set_segments_per_s: float
+    tokens: float
+    lanes: tuple[LaneState, ...] = ()
+    in_flight: int = 0
+    in_doubt: int = 0
+    held: int = 0
+    spent_today: int = 0
+    daily_segments: int | None = None
+    nothing_before: int | None = None
+    pauses: tuple[PauseState, ...] = ()
 
 
 class AttemptSummary(Record, frozen=True, kw_only=True):

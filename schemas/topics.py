@@ -29,6 +29,8 @@ class Topic(StrEnum):
     COMMANDS_NORMAL = "outbound.commands.normal"
     COMMANDS_BULK = "outbound.commands.bulk"
     JOURNAL = "outbound.journal"
+    CONTROLS = "outbound.controls"
+    SENDERS = "outbound.senders"
     ATTEMPTS = "outbound.attempts"
     DEAD_LETTERS = "dead.letters"
     NOTIFICATIONS_CHANGELOG = "notifystream-streams-notifications-changelog"

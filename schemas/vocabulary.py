@@ -81,7 +81,7 @@ class CommandKind(StrEnum):
 
 
 class CommandResult(StrEnum):
-    """What became of a send. `STARTED` exists in the journal only."""
+    """What became of a send. `STARTED`, `RELEASED` and `DROPPED` exist in the journal only."""
 
     STARTED = "started"
     ACCEPTED = "accepted"
@@ -93,6 +93,32 @@ class CommandResult(StrEnum):
     EXPIRED = "expired"
     # Never started, and never will be.
     CANCELED = "canceled"
+    # A person decided about a held one; in the journal only. To others a released one is absent, and a
+    # dropped one stays held.
+    RELEASED = "released"
+    DROPPED = "dropped"
+
+
+class ControlAction(StrEnum):
+    """What a person may decide about sending."""
+
+    PAUSE = "pause"
+    RESUME = "resume"
+    # Of a held command: to be taken for not sent.
+    RELEASE = "release"
+    # Of a held command: to stay unconfirmed for good.
+    DROP = "drop"
+
+
+class ControlScope(StrEnum):
+    """What is decided about. All but a command may be paused."""
+
+    SENDER = "sender"
+    TENANT = "tenant"
+    # All that goes by one provider's account.
+    PROVIDER = "provider"
+    EVERYTHING = "everything"
+    COMMAND = "command"
 
 
 class ErrorClass(StrEnum):

@@ -34,7 +34,7 @@ import asyncio
 import ssl
 import time
 from collections.abc import AsyncIterator, Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 import faust
 from aiokafka.coordinator.assignors.range import RangePartitionAssignor
@@ -44,6 +44,7 @@ from faust.types import TP
 from schemas.clients import Kafka
 from streams.batches import Batch, Chain
 from streams.outputs import Outputs
+from streams.progress import Progress
 
 _BATCHES_AHEAD = 16
 _FETCH_WAIT_MS = 50
@@ -52,17 +53,6 @@ _NOTHING_READY_PAUSE_S = 0.05
 
 class LeaseLost(Exception):
     """The group may have given this process's partitions to another one: it must write nothing more."""
-
-
-class Progress(NamedTuple):
-    """Of one partition: the offset of the next record to handle, and of the next to be written."""
-
-    position: int
-    end: int
-
-    @property
-    def lag(self) -> int:
-        return max(0, self.end - self.position)
 
 
 class _Producer(driver.Producer):  # type: ignore[misc]

@@ -1,7 +1,9 @@
 """What a provider's error code means for the next step.
 
-Source: facts, Twilio section 5; the classes are our inference there, Twilio publishes none. A code that is
-not listed is terminal for the attempt and named in the outcome: guessing a retry could send twice.
+Source: facts, Twilio section 5, and Twilio's pages api/errors/21609 and 21701; the classes are our inference,
+Twilio publishes none. The layer a code comes by (REST answer, callback) does not change its class: with a
+Messaging Service 21xxx come by callback too (twilio-java #611). A code that is not listed is terminal for the
+attempt and named in the outcome: guessing a retry could send twice.
 """
 
 from schemas.vocabulary import ErrorClass
@@ -15,7 +17,7 @@ _CODES: dict[ErrorClass, frozenset[int]] = {
     ErrorClass.BAD_NUMBER: frozenset({21211, 21265, 21614, 21635, 30005, 30006}),
     ErrorClass.OPT_OUT: frozenset({21610, 30004}),
     ErrorClass.CONFIGURATION: frozenset(
-        {20003, 20404, 21212, 21408, 21606, 21608, 21659, 21660, 21661, 21703, 21704}
+        {20003, 20404, 21212, 21408, 21606, 21608, 21609, 21659, 21660, 21661, 21701, 21703, 21704}
         | {30002, 30018, 30024, 30032, 30033, 30034, 30035, 30037, 30040, 30044, 63001, 63007, 63015}
     ),
     ErrorClass.FILTERED: frozenset({30007}),

@@ -1,25 +1,21 @@
 """Every metric of a stream-processing process, in one table, and how it is shown to Prometheus.
 
-Guarantees: labels are closed lists or our own topics: nothing from outside becomes one. Values are collected
-on the event loop, where they change; a loop that is held up fails the scrape instead of hiding it.
+Guarantees: labels are closed lists or our own topics: nothing from outside becomes one. Leaves to
+`collecting` that values are read where they change.
 """
 
-import asyncio
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future
 from enum import StrEnum
 from typing import Any
 
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 
+from streams.collecting import LoopCollector, counter, gauge
 from streams.counts import Counts
 from streams.engine import Engine
 from streams.outputs import Outputs
 from streams.table import Table
-
-COLLECT_TIMEOUT_S = 5.0
 
 
 class Name(StrEnum):
@@ -64,8 +60,8 @@ HELP = {
 }
 
 
-class Metrics:
-    """A collector for prometheus_client's server, which asks in threads of its own."""
+class Metrics(LoopCollector):
+    """To be registered with prometheus_client."""
 
     def __init__(
         self,
@@ -76,38 +72,15 @@ class Metrics:
         recovering: Callable[[], bool],
         stuck: Callable[[], bool],
     ) -> None:
+        super().__init__()
         self._engine = engine
         self._outputs = outputs
         self._tables = tables
         self._counts = counts
         self._recovering = recovering
         self._stuck = stuck
-        self._loop: asyncio.AbstractEventLoop | None = None
 
-    def on_loop(self) -> None:
-        """From now on values change on the running loop; before, nothing does."""
-        self._loop = asyncio.get_running_loop()
-
-    def describe(self) -> list[Metric]:
-        """Nothing: to be registered before there is anything to collect."""
-        return []
-
-    def collect(self) -> list[Metric]:
-        """Raises TimeoutError when the loop does not answer."""
-        if self._loop is None or self._loop.is_closed():
-            return []
-        collected: Future[list[Metric]] = Future()
-
-        def collect() -> None:
-            try:
-                collected.set_result(list(self._collect()))
-            except Exception as failed:
-                collected.set_exception(failed)
-
-        self._loop.call_soon_threadsafe(collect)
-        return collected.result(COLLECT_TIMEOUT_S)
-
-    def _collect(self) -> Iterator[Metric]:
+    def families(self) -> Iterator[Metric]:
         counts, outputs = self._counts, self._outputs
         yield _counter(Name.EVENTS, ("topic",), {(topic,): n for topic, n in counts.events.items()})
         lag: dict[tuple[str, ...], float] = {}
@@ -131,14 +104,8 @@ class Metrics:
 
 
 def _gauge(name: Name, labels: tuple[str, ...], values: dict[Any, float]) -> Metric:
-    family = GaugeMetricFamily(name.value, HELP[name], labels=labels)
-    for key, value in values.items():
-        family.add_metric(key, value)
-    return family
+    return gauge(name.value, HELP[name], labels, values)
 
 
 def _counter(name: Name, labels: tuple[str, ...], values: dict[Any, int]) -> Metric:
-    family = CounterMetricFamily(name.value, HELP[name], labels=labels)
-    for key, value in values.items():
-        family.add_metric(key, value)
-    return family
+    return counter(name.value, HELP[name], labels, values)

@@ -16,7 +16,7 @@ from typing import Any
 
 import structlog
 
-from streams.engine import Progress
+from streams.progress import Progress
 
 log = structlog.get_logger(__name__)
 

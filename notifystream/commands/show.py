@@ -156,6 +156,9 @@ def _print_now(now: "Standing") -> None:
         wait = f", then {step.wait_ms / 1000:g} s" if step.wait_ms is not None else ""
         costs = f", about {step.cost}" if step.cost is not None else ""
         table.add_row(f"[dim]step {step.step}[/]", escape(f"{step.channel}: {step.says}{costs}{wait}"))
+    for passed in now.passed_over:
+        why = f"step {passed.step} of the chain asked for ({passed.channel}): {passed.detail}"
+        table.add_row("[dim]passed over[/]", escape(why))
     for attempt in now.attempts:
         table.add_row(f"[dim]attempt {attempt.attempt}[/]", escape("\n".join(_attempt_lines(attempt))))
     stdout.print(table)

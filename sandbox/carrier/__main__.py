@@ -9,7 +9,7 @@ from pathlib import Path
 from sandbox.carrier.app import Simulator
 from sandbox.carrier.chaos import CHAOS_KINDS, ChaosLevel
 from sandbox.carrier.errors import SettingError
-from sandbox.carrier.settings import Settings, account_of, services_of
+from sandbox.carrier.settings import Settings, Throttling, account_of, services_of, throttling_of
 from sandbox.serving import add_server_options, serve
 
 
@@ -48,6 +48,18 @@ def _parser() -> argparse.ArgumentParser:
         help="requests in hand above which 429 is answered (0: none)",
     )
     parser.add_argument(
+        "--throttle-bursts",
+        metavar="EVERY,FOR",
+        help="answer 429 to everything in FOR of every EVERY seconds (10,1)",
+    )
+    parser.add_argument(
+        "--list-lag",
+        type=float,
+        default=0.0,
+        metavar="S",
+        help="so long a new message is in no list yet (default 0)",
+    )
+    parser.add_argument(
         "--service",
         action="append",
         default=[],
@@ -76,6 +88,8 @@ def main(arguments: list[str] | None = None) -> int:
             chaos=replace(options.chaos.chaos, **given),
             time_scale=options.time_scale,
             max_concurrency=options.max_concurrency,
+            throttling=throttling_of(options.throttle_bursts) if options.throttle_bursts else Throttling(),
+            list_lag_ms=int(options.list_lag * 1000),
             services=services_of(options.service),
             inbound_url=options.inbound_url,
             ledger_file=options.ledger,

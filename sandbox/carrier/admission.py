@@ -14,11 +14,11 @@ from sandbox.carrier.errors import ApiError
 from sandbox.carrier.settings import Settings
 
 
-def admit(request: Request, settings: Settings, concurrent: int) -> None:
+def admit(request: Request, settings: Settings, concurrent: int, now_ms: int) -> None:
     """Return when the request may be handled; `concurrent` counts those in hand, this one included.
 
     Raises ApiError: 20003 for wrong credentials, 20404 for another account's resource, 20429 above
-    the limit of concurrent requests (never processed).
+    the limit of concurrent requests or in a burst of throttling (never processed).
     """
     account = settings.account
     user, secret = _credentials(request)
@@ -29,7 +29,7 @@ def admit(request: Request, settings: Settings, concurrent: int) -> None:
         raise ApiError(20003)
     if request.path_params["account"] != account.sid:
         raise ApiError(20404, request.url.path)
-    if 0 < settings.max_concurrency < concurrent:
+    if 0 < settings.max_concurrency < concurrent or settings.throttling.throttles(now_ms):
         raise ApiError(20429)
 
 

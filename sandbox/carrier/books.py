@@ -15,13 +15,14 @@ from sandbox.carrier.ledger import (
     Handset,
     Ledger,
     OptOut,
+    RefusedList,
     SeenInbound,
     SeenRequest,
     SimMessage,
 )
 from sandbox.carrier.messages import Message
 
-Record = SeenRequest | SimMessage | Handset | OptOut | CallbackAttempt | SeenInbound
+Record = SeenRequest | SimMessage | Handset | OptOut | CallbackAttempt | SeenInbound | RefusedList
 
 
 class Books:
@@ -34,6 +35,7 @@ class Books:
         self._opt_outs: list[OptOut] = []
         self._callbacks: list[CallbackAttempt] = []
         self._inbound: list[SeenInbound] = []
+        self._refused_lists: list[RefusedList] = []
         self._file: IO[bytes] | None = None if file is None else file.open("ab", buffering=0)
         self._open = 0
 
@@ -100,6 +102,11 @@ class Books:
         self._inbound.append(inbound)
         self._write(inbound)
 
+    def refused(self, refused: RefusedList) -> None:
+        """A list of messages was asked for in vain."""
+        self._refused_lists.append(refused)
+        self._write(refused)
+
     def settled(self, message: Message) -> None:
         """Nothing about this message will change any more."""
         self._write(_sim_message(message))
@@ -114,6 +121,7 @@ class Books:
             opt_outs=tuple(self._opt_outs),
             callbacks=tuple(self._callbacks),
             inbound=tuple(self._inbound),
+            refused_lists=tuple(self._refused_lists),
         )
 
     def _write(self, record: Record) -> None:

@@ -29,6 +29,7 @@ class Chaos:
     reversed_order: float = 0.0
     silent: float = 0.0
     callbacks_lost: float = 0.0
+    reset_before: float = 0.0
 
     def __post_init__(self) -> None:
         for field in fields(self):
@@ -44,6 +45,7 @@ class Chaos:
             + self.unavailable
             + self.throttled
             + self.slow
+            + self.reset_before
         )
         if answers > 1.0 + 1e-9:
             raise SettingError(
@@ -83,6 +85,7 @@ _LEVELS = {
         silent=0.02,
         # Off: only a pipeline that asks for what went quiet gets these right.
         callbacks_lost=0.0,
+        reset_before=0.015,
     ),
     ChaosLevel.WORST: Chaos(
         callback_first=0.1,
@@ -97,5 +100,6 @@ _LEVELS = {
         reversed_order=0.3,
         silent=0.1,
         callbacks_lost=0.05,
+        reset_before=0.03,
     ),
 }

@@ -27,11 +27,15 @@ class Answer(enum.Enum):
     ERROR_BEFORE = "error_before"  # 500/20500, never processed
     UNAVAILABLE = "unavailable"  # 503/20503, never processed
     THROTTLED = "throttled"  # 429/20429, never processed
+    RESET_BEFORE = "reset_before"  # never processed; the connection is reset instead of an answer
 
     @property
     def accepts(self) -> bool:
         """Whether a message exists afterwards, whatever the caller was told."""
-        return self not in (Answer.ERROR_BEFORE, Answer.UNAVAILABLE, Answer.THROTTLED)
+        return self not in _NEVER_PROCESSED
+
+
+_NEVER_PROCESSED = frozenset({Answer.ERROR_BEFORE, Answer.UNAVAILABLE, Answer.THROTTLED, Answer.RESET_BEFORE})
 
 
 class End(enum.Enum):
@@ -105,6 +109,7 @@ def drawn_answer(draw: Draw, chaos: Chaos) -> Answer:
         (Answer.UNAVAILABLE, chaos.unavailable),
         (Answer.THROTTLED, chaos.throttled),
         (Answer.SLOW, chaos.slow),
+        (Answer.RESET_BEFORE, chaos.reset_before),
     ):
         left -= probability
         if left < 0:

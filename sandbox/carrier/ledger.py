@@ -123,6 +123,14 @@ class SeenInbound(msgspec.Struct, frozen=True, kw_only=True, tag="inbound"):
     failure: Failure | None
 
 
+class RefusedList(msgspec.Struct, frozen=True, kw_only=True, tag="refused_list"):
+    """A list of messages that was asked for and refused; `to` is the filter as it came."""
+
+    to: str
+    at_ms: int
+    error_code: int
+
+
 class Ledger(msgspec.Struct, frozen=True, kw_only=True):
     """Everything the simulator did and saw, each list in the order it happened."""
 
@@ -133,6 +141,7 @@ class Ledger(msgspec.Struct, frozen=True, kw_only=True):
     opt_outs: tuple[OptOut, ...]
     callbacks: tuple[CallbackAttempt, ...]
     inbound: tuple[SeenInbound, ...]
+    refused_lists: tuple[RefusedList, ...] = ()
 
 
 class Pending(msgspec.Struct, frozen=True, kw_only=True):

@@ -122,12 +122,19 @@ class Messages:
         return iter(self._by_sid.values())
 
     def find(
-        self, to: str, sender: str, window: Window, after_sid: str, limit: int
+        self,
+        to: str,
+        sender: str,
+        window: Window,
+        after_sid: str,
+        limit: int,
+        created_before: float = float("inf"),
     ) -> tuple[list[Message], bool]:
         """Up to `limit` messages, newest first, that follow `after_sid` (empty: from the start).
 
         Also whether there are more. A message not sent yet is judged by its creation. Later arrivals
-        do not move a page that is continued by SID.
+        do not move a page that is continued by SID. Messages created after `created_before` (Unix
+        milliseconds) are not shown yet.
         """
         pool = self._by_to.get(to, {}) if to else self._by_sid
         newest: Iterator[Message] = reversed(pool.values())
@@ -136,7 +143,7 @@ class Messages:
             next(newest, None)
         found: list[Message] = []
         for message in newest:
-            if sender and message.sender != sender:
+            if message.created_ms > created_before or (sender and message.sender != sender):
                 continue
             # Seconds, as the API shows them: a caller can only filter by what it was shown.
             at = (message.sent_ms or message.created_ms) // 1000 * 1000

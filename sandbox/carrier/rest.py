@@ -22,7 +22,7 @@ from sandbox.carrier.books import Books
 from sandbox.carrier.draws import Answer
 from sandbox.carrier.errors import ApiError
 from sandbox.carrier.exchange import Exchange, Placed
-from sandbox.carrier.ledger import Connection, SeenRequest
+from sandbox.carrier.ledger import Connection, RefusedList, SeenRequest
 from sandbox.carrier.messages import Message, window_of
 from sandbox.carrier.request import Address, address_of
 from sandbox.carrier.resource import Feedback, date_of, error_body, messages_uri, page_of, resource_of
@@ -81,12 +81,15 @@ class MessagesApi:
             try:
                 if books:
                     number = await self._arrived(request)
-                admit(request, self._settings, concurrent)
+                admit(request, self._settings, concurrent, self._now_ms())
                 answer = await handler(request)
             except ApiError as error:
                 answer = _json(error_body(error), error.http_status)
                 if number is not None:
                     self._books.ended(number, Connection.ANSWERED, error.http_status, error.code)
+                elif handler == self._list:
+                    to = request.query_params.get("To", "")
+                    self._books.refused(RefusedList(to=to, at_ms=self._now_ms(), error_code=error.code))
             finally:
                 self._in_hand -= 1
             if answer is None:
@@ -139,7 +142,7 @@ class MessagesApi:
         first = None if message is None else self._runner().start(message)
         if answer in _ERRORS:
             raise ApiError(_ERRORS[answer])
-        if answer is Answer.ACCEPTED_RESET:
+        if answer in (Answer.ACCEPTED_RESET, Answer.RESET_BEFORE):
             self._books.ended(number, Connection.RESET, None, None)
             await wire.reset(request)
             return None
@@ -178,7 +181,8 @@ class MessagesApi:
         )
         to, sender = _address(filters.get("To", "")), _address(filters.get("From", ""))
         after = query.get("PageToken", "").removeprefix("PA")
-        found, more = self._exchange.messages.find(to, sender, window, after, size)
+        created_before = self._now_ms() - self._settings.list_lag_ms
+        found, more = self._exchange.messages.find(to, sender, window, after, size, created_before)
         account = self._settings.account.sid
         return _json(page_of(account, found, filters=filters, page=max(page, 0), size=size, more=more), 200)
 

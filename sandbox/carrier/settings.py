@@ -23,8 +23,22 @@ class Account:
 
 
 @dataclass(frozen=True, slots=True)
+class Throttling:
+    """Bursts of 429: the last `for_ms` of every `every_ms` of the clock; none when `every_ms` is 0."""
+
+    every_ms: int = 0
+    for_ms: int = 0
+
+    def throttles(self, now_ms: int) -> bool:
+        return self.every_ms > 0 and now_ms % self.every_ms >= self.every_ms - self.for_ms
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
-    """One simulator. `max_concurrency` 0 is no limit; `hang_s` bounds an answer that never comes."""
+    """One simulator. `max_concurrency` 0 is no limit; `hang_s` bounds an answer that never comes.
+
+    `list_lag_ms`: so long after its creation a message is not in the lists yet.
+    """
 
     account: Account
     seed: int = 0
@@ -35,10 +49,14 @@ class Settings:
     inbound_url: str | None = None
     ledger_file: Path | None = None
     hang_s: float = 60.0
+    throttling: Throttling = field(default_factory=Throttling)
+    list_lag_ms: int = 0
 
     def __post_init__(self) -> None:
         if not 0.0 <= self.time_scale <= 1000.0:
             raise SettingError(f"--time-scale is {self.time_scale}; it lies between 0 and 1000")
+        if self.list_lag_ms < 0:
+            raise SettingError(f"--list-lag is {self.list_lag_ms} ms; 0 is none")
         if self.max_concurrency < 0:
             raise SettingError(f"--max-concurrency is {self.max_concurrency}; 0 is no limit, 1 the least")
 
@@ -56,6 +74,17 @@ def account_of(environment: Mapping[str, str]) -> Account:
     if bool(key) != bool(secret):
         raise SettingError("set both TWILIO_API_KEY_SID and TWILIO_API_KEY_SECRET, or neither")
     return Account(sid, token, key or None, secret or None)
+
+
+def throttling_of(option: str) -> Throttling:
+    """From `EVERY,FOR` in seconds, FOR the shorter. Raises SettingError for anything else."""
+    try:
+        every_ms, for_ms = (int(float(part) * 1000) for part in option.split(","))
+    except ValueError:
+        every_ms, for_ms = 0, 0
+    if not 0 < for_ms < every_ms:
+        raise SettingError(f"--throttle-bursts {option!r}: write two numbers of seconds, as 10,1")
+    return Throttling(every_ms, for_ms)
 
 
 def services_of(options: list[str]) -> dict[str, tuple[str, ...]]:

@@ -5,20 +5,36 @@ the memory does for longer than one turn. Leaves to others: when a turn is commi
 """
 
 import time
+from collections import Counter
+from typing import NamedTuple
 
 from confluent_kafka import Message
 
 from schemas.errors import WireError
-from schemas.records import DeadLetter, JournalEntry, ProviderStatus
-from schemas.vocabulary import CommandResult
+from schemas.records import AttemptEvent, DeadLetter, JournalEntry, ProviderStatus, SenderState
+from schemas.vocabulary import CommandResult, ErrorClass
 from sinks.outbound.journal import Journal, ended
 from sinks.outbound.provider import SendAnswer
 from sinks.outbound.reports import report, report_of, result_of
 from sinks.outbound.turn import Turn
 
+_TOLD = {CommandResult.RELEASED: CommandResult.ABSENT, CommandResult.DROPPED: CommandResult.HELD}
+"""What others are told of what only the journal tells apart."""
+
+_WRITE_AGAIN_MS = 86_400_000
+"""How often what is held is written again, so that its topic's retention never takes it."""
+
 
 def now_ms() -> int:
     return int(time.time() * 1000)
+
+
+class Ending(NamedTuple):
+    """Something that was reported of commands, to be counted."""
+
+    sender: str
+    result: CommandResult
+    error_class: ErrorClass | None
 
 
 class Books:
@@ -27,6 +43,8 @@ class Books:
     def __init__(self) -> None:
         self._journals: dict[int, Journal] = {}
         self._turn = Turn()
+        self._written_at: dict[str, int] = {}
+        self.endings: Counter[Ending] = Counter()
 
     @property
     def journals(self) -> dict[int, Journal]:
@@ -49,15 +67,34 @@ class Books:
     def answered(self, partition: int, entry: JournalEntry, answer: SendAnswer, latency_ms: int) -> None:
         now = now_ms()
         self._enter(partition, ended(entry, result_of(answer), now, getattr(answer, "sid", None)))
-        self._turn.report(report_of(entry, answer, latency_ms, now))
+        self._report(report_of(entry, answer, latency_ms, now))
 
     def close(
         self, partition: int, entry: JournalEntry, result: CommandResult, sid: str | None, detail: str | None
     ) -> None:
         """Something is known of a command without a call's answer."""
         now = now_ms()
-        self._enter(partition, ended(entry, result, now, sid))
-        self._turn.report(report(entry, result, now, sid=sid, detail=detail))
+        self._enter(partition, ended(entry, result, now, sid, detail))
+        self._report(report(entry, _TOLD.get(result, result), now, sid=sid, detail=detail))
+
+    def keep_in_mind(self, now: int) -> None:
+        """Remember what is held for as long as it is, and nothing else for longer than its topic does."""
+        held = {
+            entry.command_id: (partition, entry)
+            for partition, journal in self._journals.items()
+            for entry in journal.open_entries()
+            if entry.state is CommandResult.HELD
+        }
+        self._written_at = {name: at for name, at in self._written_at.items() if name in held}
+        for name, (partition, entry) in held.items():
+            if now - self._written_at.get(name, entry.at) >= _WRITE_AGAIN_MS:
+                self._written_at[name] = now
+                self._turn.journal(partition, entry)
+        for journal in self._journals.values():
+            journal.forget(now)
+
+    def show(self, state: SenderState) -> None:
+        self._turn.show(state)
 
     def status(self, status: ProviderStatus) -> None:
         self._turn.status(status)
@@ -85,6 +122,10 @@ class Books:
         """Everything since the last call; the caller commits it or ends the process."""
         turn, self._turn = self._turn, Turn()
         return turn
+
+    def _report(self, event: AttemptEvent) -> None:
+        self.endings[Ending(event.sender, event.result, event.error_class)] += 1
+        self._turn.report(event)
 
     def _enter(self, partition: int, entry: JournalEntry) -> None:
         journal = self._journals.get(partition)

@@ -7,25 +7,36 @@ from collections.abc import Callable
 import structlog
 
 from ingress.callback_url import status_callback_url
-from schemas.records import JournalEntry
+from schemas.records import JournalEntry, OutboundCommand
+from schemas.vocabulary import ErrorClass
 from sinks.outbound.books import Books
+from sinks.outbound.brakes import Brakes
+from sinks.outbound.cancels import Cancels
 from sinks.outbound.lanes import Waiting
-from sinks.outbound.provider import Ambiguous, NotSent, Provider
+from sinks.outbound.provider import Accepted, Ambiguous, Concern, Providers, Rejected, SendAnswer, Verdict
 
 log = structlog.get_logger(__name__)
 
-_THROTTLE_PAUSE_S = 1.0
-Pause = Callable[[str, float], None]
-
 
 class Calls:
-    """For one event loop. `pause(sender, until)` is told when a sender must wait (time.monotonic())."""
+    """For one event loop. `brakes` and `cancels` are told of every answer, and then `over` that the command's
+    call has ended."""
 
-    def __init__(self, provider: Provider, public_base_url: str, books: Books, pause: Pause) -> None:
-        self._provider = provider
+    def __init__(
+        self,
+        providers: Providers,
+        public_base_url: str,
+        books: Books,
+        brakes: Brakes,
+        cancels: Cancels,
+        over: Callable[[str], None],
+    ) -> None:
+        self._providers = providers
         self._public_base_url = public_base_url
         self._books = books
-        self._pause = pause
+        self._brakes = brakes
+        self._cancels = cancels
+        self._over = over
         self._tasks: dict[str, asyncio.Task[None]] = {}
 
     def __len__(self) -> int:
@@ -53,10 +64,9 @@ class Calls:
 
     async def _call(self, waiting: Waiting, entry: JournalEntry, begin_before: float) -> None:
         command = waiting.command
-        url = status_callback_url(self._public_base_url, command.notification_id, command.attempt)
         began = time.monotonic()
         try:
-            answer = await self._provider.send(command, url, begin_before)
+            answer = await self._answer(command, begin_before)
         except Exception as unforeseen:  # a call that ends in no known way may have been carried out
             # The exception's text is left out, as it may hold what a person was written.
             error = type(unforeseen).__name__
@@ -65,7 +75,41 @@ class Calls:
         finally:
             self._tasks.pop(command.command_id, None)
         latency_ms = int((time.monotonic() - began) * 1000)
-        if isinstance(answer, NotSent):
-            pause_s = answer.retry_after_s or _THROTTLE_PAUSE_S
-            self._pause(command.sender, time.monotonic() + pause_s)
         self._books.answered(waiting.partition, entry, answer, latency_ms)
+        self._brakes.answered(command, answer)
+        self._cancels.answered(command.command_id, answer)
+        self._over(command.command_id)
+        _log(command, answer, latency_ms)
+
+    async def _answer(self, command: OutboundCommand, begin_before: float) -> SendAnswer:
+        provider = self._providers.get(command.provider)
+        if provider is None:
+            return Rejected(
+                None,
+                Verdict(ErrorClass.CONFIGURATION, Concern.ACCOUNT),
+                f"no provider {command.provider!r} here, but {', '.join(self._providers)}: mend the route",
+            )
+        url = status_callback_url(self._public_base_url, command.notification_id, command.attempt)
+        return await provider.send(command, url, begin_before)
+
+
+def _log(command: OutboundCommand, answer: SendAnswer, latency_ms: int) -> None:
+    """The request id is what the provider's support asks for."""
+    request_id = getattr(answer, "request_id", None)
+    if isinstance(answer, Accepted):
+        log.debug(
+            "accepted",
+            command_id=command.command_id,
+            sid=answer.sid,
+            request_id=request_id,
+            latency_ms=latency_ms,
+        )
+    else:
+        log.info(
+            "not accepted",
+            command_id=command.command_id,
+            answer=type(answer).__name__,
+            detail=answer.detail,
+            request_id=request_id,
+            latency_ms=latency_ms,
+        )

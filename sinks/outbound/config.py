@@ -6,6 +6,7 @@ from schemas.clients import Kafka
 from streams.policy import DEFAULTS, Policies
 
 GROUP = "notifystream-outbound"
+TWILIO_API = "https://api.twilio.com"
 
 
 class UnsafeSettings(Exception):
@@ -13,12 +14,19 @@ class UnsafeSettings(Exception):
 
 
 class TwilioAccount(msgspec.Struct, frozen=True, kw_only=True):
-    """`username` and `password` are an API key and its secret, or the account SID and its auth token."""
+    """`username` and `password` are an API key and its secret, or the account SID and its auth token.
+
+    `region` and `edge` say which of Twilio's machines are asked, at api.{edge}.{region}.twilio.com; another
+    `api_url` than Twilio's own is asked as it is.
+    """
 
     account_sid: str
     username: str
     password: str
-    api_url: str = "https://api.twilio.com"
+    api_url: str = TWILIO_API
+    region: str | None = None
+    edge: str | None = None
+    check_media: bool = False
     connect_timeout_s: float = 3.0
     read_timeout_s: float = 10.0
 
@@ -45,8 +53,12 @@ class OutboundConfig(msgspec.Struct, frozen=True, kw_only=True):
     call_window_s: float = 5.0
     settle_after_s: float = 120.0
     hold_after_s: float = 3600.0
+    fetches_per_s: float = 10.0
     instance: str = "0"
     session_timeout_s: float = 10.0
+    states_every_s: float = 5.0
+    health_host: str = "127.0.0.1"
+    health_port: int | None = None
     policies: Policies = DEFAULTS
 
     def __repr__(self) -> str:

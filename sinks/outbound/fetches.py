@@ -1,13 +1,18 @@
-"""Asking the provider for messages that went quiet, a few at a time; the answers go into the books."""
+"""Asking the provider for messages that went quiet, a few at a time; the answers go into the books.
+
+A code that comes to light so is told to the brakes: its callback may never have been heard.
+"""
 
 import asyncio
+import time
 from collections.abc import Callable
 
 import structlog
 
 from sinks.outbound.books import Books
+from sinks.outbound.brakes import Brakes
 from sinks.outbound.lanes import Waiting
-from sinks.outbound.provider import LookupFailed, Provider
+from sinks.outbound.provider import LookupFailed, Providers
 
 log = structlog.get_logger(__name__)
 
@@ -15,13 +20,39 @@ PARALLEL = 4
 """Fetches at the same time; each takes one of the provider's connections."""
 
 
-class Fetches:
-    """For one event loop. `done` is called when a fetch command need not be read again."""
+class Budget:
+    """So many requests a second, evenly. Times in seconds on any steady clock."""
 
-    def __init__(self, provider: Provider, books: Books, done: Callable[[Waiting], None]) -> None:
-        self._provider = provider
+    def __init__(self, per_s: float) -> None:
+        self._spacing_s = 1 / per_s
+        self._next = float("-inf")
+
+    def wait_s(self, now: float) -> float:
+        """Take the next turn; how long it is until then."""
+        turn = max(now, self._next)
+        self._next = turn + self._spacing_s
+        return turn - now
+
+
+class Fetches:
+    """For one event loop; at most `per_s` fetches a second, as they are not what the provider is paid for.
+
+    `done` is called when a fetch command need not be read again.
+    """
+
+    def __init__(
+        self,
+        providers: Providers,
+        books: Books,
+        brakes: Brakes,
+        done: Callable[[Waiting], None],
+        per_s: float,
+    ) -> None:
+        self._providers = providers
         self._books = books
+        self._brakes = brakes
         self._done = done
+        self._budget = Budget(per_s)
         self._slots = asyncio.Semaphore(PARALLEL)
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -38,14 +69,22 @@ class Fetches:
     async def _fetch(self, waiting: Waiting) -> None:
         """A failure is not repeated here, delivery asks again by itself."""
         async with self._slots:
+            await asyncio.sleep(self._budget.wait_s(time.monotonic()))
+            command = waiting.command
             try:
-                status = await self._provider.fetch(waiting.command)
+                provider = self._providers.get(command.provider)
+                if provider is None:
+                    raise LookupFailed(f"no provider {command.provider!r} here")
+                status = await provider.fetch(command)
             except LookupFailed as failed:
                 log.warning("a message could not be fetched", reason=str(failed))
             except Exception as unforeseen:  # nothing behind it may wait for ever
                 error = type(unforeseen).__name__
-                log.error("a fetch ended unforeseen", command_id=waiting.command.command_id, error=error)
+                log.error("a fetch ended unforeseen", command_id=command.command_id, error=error)
             else:
                 if status is not None:
                     self._books.status(status)
+                    if status.error_code is not None:
+                        verdict = provider.verdict(status.error_code, command.sender)
+                        self._brakes.told_later(command, status.error_code, verdict)
         self._done(waiting)

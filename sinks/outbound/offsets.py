@@ -24,6 +24,10 @@ class Offsets:
     def done(self, offset: int) -> None:
         self._done.add(offset)
 
+    def read_up_to(self) -> int | None:
+        """The next offset to be read. None when nothing is known."""
+        return self._next
+
     def position(self) -> int | None:
         """The offset to commit: everything below it is done. None when nothing is known."""
         while self._waiting and self._waiting[0] in self._done:

@@ -5,9 +5,10 @@ import msgspec
 from schemas.records import AttemptEvent, JournalEntry
 from schemas.vocabulary import CommandResult, ErrorClass
 from sinks.outbound.provider import Accepted, Ambiguous, NotSent, Rejected, SendAnswer
-from streams.error_codes import classify
 
-THROTTLED = 20429  # Twilio's code of HTTP 429; its body is not always Twilio's own
+THROTTLED = 20429
+"""Reported for whatever a provider says instead of "too many requests": the delivery processor knows the
+class by it."""
 
 
 def result_of(answer: SendAnswer) -> CommandResult:
@@ -15,9 +16,7 @@ def result_of(answer: SendAnswer) -> CommandResult:
     match answer:
         case Accepted():
             return CommandResult.ACCEPTED
-        case Rejected():
-            return CommandResult.REJECTED
-        case NotSent(throttled=True):
+        case Rejected() | NotSent(throttled=True):
             return CommandResult.REJECTED
         case NotSent():
             return CommandResult.ABSENT
@@ -32,10 +31,10 @@ def report_of(entry: JournalEntry, answer: SendAnswer, latency_ms: int, at: int)
     match answer:
         case Accepted(sid, status, request_id):
             details |= {"sid": sid, "status": status, "request_id": request_id}
-        case Rejected(code, detail, request_id):
+        case Rejected(code, verdict, detail, request_id):
             details |= {
                 "error_code": code,
-                "error_class": classify(code),
+                "error_class": verdict.error_class,
                 "detail": detail,
                 "request_id": request_id,
             }

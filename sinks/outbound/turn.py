@@ -13,7 +13,7 @@ from confluent_kafka import KafkaException, Producer, TopicPartition
 
 from schemas.clients import Kafka
 from schemas.codec import Codec
-from schemas.records import AttemptEvent, DeadLetter, JournalEntry, ProviderStatus, Record
+from schemas.records import AttemptEvent, DeadLetter, JournalEntry, ProviderStatus, Record, SenderState
 from schemas.topics import Topic
 
 _TIMEOUT_S = 30.0
@@ -38,6 +38,9 @@ class Turn:
 
     def status(self, status: ProviderStatus) -> None:
         self.records.append((Topic.STATUS, status.notification_id or status.message_sid, status))
+
+    def show(self, state: SenderState) -> None:
+        self.records.append((Topic.SENDERS, state.sender, state))
 
     def bury(self, letter: DeadLetter) -> None:
         self.records.append((Topic.DEAD_LETTERS, f"{letter.topic}-{letter.partition}", letter))

@@ -8,6 +8,8 @@ the two time-outs together, however slowly its answer drips.
 
 import time
 from contextvars import ContextVar
+from datetime import datetime
+from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
@@ -16,8 +18,16 @@ from twilio.http import AsyncHttpClient
 from twilio.http.response import Response
 
 
-class TooLate(Exception):
+class NotBegun(Exception):
     """The wire was reached after the call's last moment; nothing was written."""
+
+
+class AnswerTooLong(Exception):
+    """No answer of Twilio's."""
+
+
+_LONGEST_ANSWER = 4 * 1024 * 1024
+"""Ten times a page of 200 messages with the longest texts."""
 
 
 class Call:
@@ -42,19 +52,25 @@ class _Connector(aiohttp.TCPConnector):
         call = current_call.get()
         if time.monotonic() > call.begin_before:
             connection.release()
-            raise TooLate
+            raise NotBegun
         call.may_be_written = True
         return connection
 
 
 class TwilioHttp(AsyncHttpClient):  # type: ignore[misc]
-    """Sends to `api_url` what the SDK addresses to api.twilio.com. Must be created on the running loop."""
+    """Sends what the SDK asks for, to `base_url` instead of where the SDK wants it, when one is given.
 
-    def __init__(self, api_url: str, connect_timeout_s: float, read_timeout_s: float, pool: int) -> None:
+    Must be created on the running loop.
+    """
+
+    def __init__(
+        self, base_url: str | None, connect_timeout_s: float, read_timeout_s: float, pool: int
+    ) -> None:
         super().__init__(None, True, None)
-        self._base = urlsplit(api_url)
+        self._base = urlsplit(base_url) if base_url is not None else None
         self._session = aiohttp.ClientSession(
             connector=_Connector(limit=pool, keepalive_timeout=30),
+            cookie_jar=aiohttp.DummyCookieJar(),
             timeout=aiohttp.ClientTimeout(
                 total=connect_timeout_s + read_timeout_s,
                 connect=connect_timeout_s,
@@ -76,7 +92,12 @@ class TwilioHttp(AsyncHttpClient):  # type: ignore[misc]
     ) -> Response:
         call = current_call.get()
         target = urlsplit(url)
-        target = target._replace(scheme=self._base.scheme, netloc=self._base.netloc)
+        if self._base is not None:
+            target = target._replace(
+                scheme=self._base.scheme,
+                netloc=self._base.netloc,
+                path=self._base.path.rstrip("/") + target.path,
+            )
         async with self._session.request(
             method.upper(),
             urlunsplit(target),
@@ -88,9 +109,29 @@ class TwilioHttp(AsyncHttpClient):  # type: ignore[misc]
         ) as response:
             call.status = response.status
             call.request_id = response.headers.get("Twilio-Request-Id")
-            retry_after = response.headers.get("Retry-After", "")
-            call.retry_after_s = float(retry_after) if retry_after.isdigit() else None
-            return Response(response.status, await response.text(), dict(response.headers))
+            call.retry_after_s = seconds_to_wait(response.headers.get("Retry-After", ""), time.time())
+            return Response(response.status, await _text(response), dict(response.headers))
 
     async def close(self) -> None:
         await self._session.close()
+
+
+async def _text(response: aiohttp.ClientResponse) -> str:
+    body = bytearray()
+    async for piece in response.content.iter_any():
+        body += piece
+        if len(body) > _LONGEST_ANSWER:
+            raise AnswerTooLong
+    return body.decode(response.charset or "utf-8")
+
+
+def seconds_to_wait(retry_after: str, now: float) -> float | None:
+    """What a Retry-After header asks for: seconds or a date (RFC 9110, 10.2.3); None when it is neither."""
+    text = retry_after.strip()
+    if text.isascii() and text.isdigit():
+        return float(text)
+    try:
+        moment: datetime = parsedate_to_datetime(text)
+    except ValueError:
+        return None
+    return max(0.0, moment.timestamp() - now)

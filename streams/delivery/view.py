@@ -91,7 +91,7 @@ def outcome(request: NotificationRequest, row: NotificationRow, view: View) -> N
         state=stands.state,
         final=stands.state.final,
         reason=stands.reason,
-        detail=stands.detail,
+        detail=_in_words(stands.detail, request),
         recipient=request.recipient,
         country=request.country,
         carrier=request.carrier,
@@ -104,6 +104,14 @@ def outcome(request: NotificationRequest, row: NotificationRow, view: View) -> N
         attempts=view.attempts,
         metadata=request.metadata,
     )
+
+
+def _in_words(detail: str | None, request: NotificationRequest) -> str | None:
+    """Also what of the chain was left out, and why: nobody else tells the producer."""
+    left_out = [
+        f"step {each.step} ({each.channel}) was passed over: {each.detail}" for each in request.passed_over
+    ]
+    return "; ".join([*([detail] if detail else []), *left_out]) or None
 
 
 def conflict_outcome(first: NotificationRequest, repeat: NotificationRequest, at: int) -> NotificationOutcome:

@@ -150,7 +150,7 @@ def _command(
         notification_id=request.notification_id,
         attempt=attempt.attempt,
         tenant=request.tenant,
-        provider="twilio",
+        provider=request.steps[attempt.step].provider,
         channel=attempt.channel,
         sender=attempt.sender,
         recipient=request.recipient,

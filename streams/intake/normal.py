@@ -3,7 +3,7 @@
 import msgspec
 
 from schemas.identity import notification_id
-from schemas.records import NotificationRequest, NotifyRequest, Origin, Step
+from schemas.records import NotificationRequest, NotifyRequest, Origin, PassedOver, Step
 from schemas.vocabulary import Category, Priority
 from streams.intake import words
 from streams.intake.bounds import MAX_NAME, MAX_RENDERED, MAX_REQUEST
@@ -11,6 +11,7 @@ from streams.intake.fingerprint import content_hash
 from streams.intake.policy import IntakePolicy
 from streams.intake.recipient import NOBODY, recipient_of
 from streams.intake.refusals import Refusal, Unidentifiable
+from streams.intake.routing import routed
 from streams.intake.steps import Terms, steps_of
 
 
@@ -29,16 +30,18 @@ def normalise(
     recipient = NOBODY
     category, priority = Category.TRANSACTIONAL, Priority.NORMAL
     steps: tuple[Step, ...] = ()
+    passed_over: tuple[PassedOver, ...] = ()
     try:
         _check_size(request, MAX_REQUEST, "the request")
         recipient = recipient_of(request.recipient, request.region or policy.default_region)
         category = words.category(request.category)
         priority = words.priority(request.priority)
         made = steps_of(request, Terms(recipient.country, category, tenant, policy.templates))
-        _check_size(made, MAX_RENDERED, "the request with its steps filled in")
+        chain = routed(made, request, recipient, category, policy)
+        _check_size(chain.steps, MAX_RENDERED, "the request with its steps filled in")
         if request.expires_at is not None and request.expires_at <= (request.send_at or 0):
             raise Refusal("expires-before-send", "expires_at is not later than send_at")
-        steps = made
+        steps, passed_over = chain
     except Refusal as refusal:
         refused = refusal
         if refusal.reason == "too-large":
@@ -67,6 +70,7 @@ def normalise(
         refusal=refused.reason if refused else None,
         refusal_detail=str(refused) if refused else None,
         cost_unit=tenant.prices.currency if any(step.cost for step in steps) else None,
+        passed_over=passed_over,
     )
 
 

@@ -7,6 +7,9 @@ Leaves to others: when to read it. An example is `deploy/streams-policy.example.
     tenants:
       "*": …       # every tenant that has no entry
       acme: …      # what it leaves out is as in "*"; a section that it names replaces the whole section
+    senders:
+      "+1415…": …  # by number, short code, name or Messaging Service SID
+    sender_rules: …
 """
 
 from collections.abc import Hashable
@@ -18,8 +21,9 @@ import yaml
 
 from schemas.vocabulary import Category
 from streams.policy.policies import DEFAULTS, EVERY_TENANT, Policies
+from streams.policy.profiles import SenderProfile, SenderRules
 from streams.policy.sections import Cap, ChainStep, QuietHours
-from streams.policy.senders import SenderGroup
+from streams.policy.senders import SenderGroup, bare_sender, type_of_name
 from streams.policy.tenant import TenantPolicy
 from streams.policy.values import from_text
 
@@ -30,6 +34,7 @@ _BY_NAME: dict[str, tuple[Any, Any]] = {
     "caps": (Category, tuple[Cap, ...]),
     "chains": (Category, tuple[ChainStep, ...]),
 }
+_PARTS = ("tenants", "senders", "sender_rules")
 _SECTIONS = {field.name: field.type for field in msgspec.structs.fields(TenantPolicy)}
 
 
@@ -86,17 +91,38 @@ _Loader.yaml_implicit_resolvers = {
 
 
 def _policies(file: Any) -> Policies:
-    tenants = _mapping(file, "the file").get("tenants") or {}
-    if unknown := set(_mapping(file, "the file")) - {"tenants"}:
-        raise _Wrong(f"{_named(unknown)} is not known; the file has only tenants")
+    parts = _mapping(file, "the file")
+    if unknown := set(parts) - set(_PARTS):
+        raise _Wrong(f"{_named(unknown)} is not known; the file has only {', '.join(_PARTS)}")
+    tenants = parts.get("tenants") or {}
     entries = {
         str(name): entry if entry is not None else {} for name, entry in _mapping(tenants, "tenants").items()
     }
     default = _tenant(entries.pop(EVERY_TENANT, {}), TenantPolicy(), f"tenants.{EVERY_TENANT}")
-    return Policies(
-        default=default,
-        tenants={name: _tenant(entry, default, f"tenants.{name}") for name, entry in entries.items()},
-    )
+    tenants = {name: _tenant(entry, default, f"tenants.{name}") for name, entry in entries.items()}
+    senders = _senders(parts.get("senders"))
+    rules = _typed(parts.get("sender_rules") or {}, SenderRules, "sender_rules")
+    try:
+        return Policies(default=default, tenants=tenants, senders=senders, sender_rules=rules)
+    except ValueError as wrong:
+        raise _Wrong(str(wrong)) from wrong
+
+
+def _senders(section: Any) -> dict[str, SenderProfile]:
+    found: dict[str, SenderProfile] = {}
+    for name, entry in _mapping(section, "senders").items():
+        place = f"senders.{name}"
+        if not isinstance(name, str):
+            raise _Wrong(f"{place}: write a sender in quotes; without, a number loses its + and its zeros")
+        bare = bare_sender(name)
+        if not bare or bare in found:
+            raise _Wrong(
+                f"{place}: is empty or there twice; a number that sends by several channels is one "
+                "sender with channels: [sms, whatsapp]"
+            )
+        typed = {"type": type_of_name(name).value} | _mapping(entry, place)
+        found[bare] = _typed(typed, SenderProfile, place)
+    return found
 
 
 def _tenant(entry: Any, above: TenantPolicy, place: str) -> TenantPolicy:

@@ -21,7 +21,8 @@ ANY_COUNTRY = "*"
 _COUNTRY = re.compile(r"[A-Z]{2}")
 
 
-def _check_countries(countries: Iterable[str]) -> None:
+def check_countries(countries: Iterable[str]) -> None:
+    """Raises ValueError for a name that is no country code."""
     for name in countries:
         if not _COUNTRY.fullmatch(name):
             raise ValueError(f"{name!r} is no country: write its ISO 3166-1 alpha-2 code, such as US")
@@ -42,7 +43,7 @@ class QuietHours(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         hours(self.allowed)
         if not self.days:
             raise ValueError("days must name at least one day, or be left out for all of them")
-        _check_countries(self.countries)
+        check_countries(self.countries)
         if any(each.countries for each in self.countries.values()):
             raise ValueError("the hours of a country cannot have countries of their own")
 
@@ -143,7 +144,7 @@ class Prices(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def __post_init__(self) -> None:
         if not re.fullmatch(r"[A-Z]{3}", self.currency):
             raise ValueError("currency must be an ISO 4217 code such as USD")
-        _check_countries(name for name in self.per_segment if name != ANY_COUNTRY)
+        check_countries(name for name in self.per_segment if name != ANY_COUNTRY)
         if any(price < 0 for prices in self.per_segment.values() for price in prices.values()):
             raise ValueError("a price cannot be less than nothing")
 

@@ -10,14 +10,19 @@ from schemas.vocabulary import Channel
 _TOLL_FREE = re.compile(r"\+1(?:800|833|844|855|866|877|888)\d{7}")
 # E.164 has a plus; short codes have three to six digits.
 _SHORT_CODE = re.compile(r"\d{3,6}")
+_MESSAGING_SERVICE = re.compile(r"MG[0-9a-fA-F]{32}")
+# Up to 11 characters, not digits alone (twilio.com/docs/glossary/what-alphanumeric-sender-id).
+_ALPHANUMERIC = re.compile(r"(?=.*[A-Za-z])[A-Za-z0-9 +_&-]{1,11}")
 
 
 class SenderType(StrEnum):
-    """What a sender is; the words that end consent, and who answers them, depend on it."""
+    """What a sender is; the words that end consent, who answers them, and where it reaches depend on it."""
 
     LONG_CODE = "long_code"
     TOLL_FREE = "toll_free"
     SHORT_CODE = "short_code"
+    ALPHANUMERIC = "alphanumeric"
+    MESSAGING_SERVICE = "messaging_service"
     WHATSAPP = "whatsapp"
     RCS = "rcs"
 
@@ -49,6 +54,18 @@ def type_of(sender: str, channel: Channel) -> SenderType:
     if channel is Channel.RCS:
         return SenderType.RCS
     bare = bare_sender(sender)
-    if _TOLL_FREE.fullmatch(bare):
-        return SenderType.TOLL_FREE
-    return SenderType.SHORT_CODE if _SHORT_CODE.fullmatch(bare) else SenderType.LONG_CODE
+    for pattern, found in (
+        (_TOLL_FREE, SenderType.TOLL_FREE),
+        (_SHORT_CODE, SenderType.SHORT_CODE),
+        (_MESSAGING_SERVICE, SenderType.MESSAGING_SERVICE),
+        (_ALPHANUMERIC, SenderType.ALPHANUMERIC),
+    ):
+        if pattern.fullmatch(bare):
+            return found
+    return SenderType.LONG_CODE
+
+
+def type_of_name(sender: str) -> SenderType:
+    """What a sender is, told from its name with its prefix: `whatsapp:` and `rcs:` say it themselves."""
+    prefix = sender.strip().rpartition(":")[0]
+    return type_of(sender, Channel(prefix) if prefix in (Channel.WHATSAPP, Channel.RCS) else Channel.SMS)

@@ -5,8 +5,10 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import msgspec
 
 from schemas.vocabulary import Category, Channel
+from streams.policy.routing import Route
 from streams.policy.sections import Cap, ChainStep, DeadNumbers, Prices, QuietHours, Retry, WhatsAppWindow
 from streams.policy.senders import SenderGroup, SenderType, bare_sender, type_of
+from streams.policy.sending import Sending
 
 OTHER_SENDERS = ""
 """Name of the group of all senders that no group names."""
@@ -15,7 +17,8 @@ OTHER_SENDERS = ""
 class TenantPolicy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Everything one tenant decides. The defaults are what holds without a policy file.
 
-    `unknown_zone` is the time zone of a number that belongs to none.
+    `unknown_zone` is the time zone of a number that belongs to none. Without `routes` the deployment's
+    default sender sends whatever names none.
     """
 
     sender_groups: dict[str, SenderGroup] = {}
@@ -30,6 +33,8 @@ class TenantPolicy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     retry: Retry = Retry()
     smart_encoding: bool = False
     prices: Prices = Prices()
+    sending: Sending = Sending()
+    routes: tuple[Route, ...] = ()
 
     def __post_init__(self) -> None:
         seen: dict[str, str] = {}

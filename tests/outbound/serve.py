@@ -11,6 +11,7 @@ import argparse
 import sys
 
 import structlog
+from prometheus_client import start_http_server
 
 from sandbox.serving import announce, end_with_stdin
 from schemas.clients import Kafka
@@ -38,6 +39,8 @@ def main() -> int:
     parser.add_argument("--settle-after-s", type=float, default=4.0)
     parser.add_argument("--hold-after-s", type=float, default=9.0)
     parser.add_argument("--session-timeout-s", type=float, default=6.0)
+    parser.add_argument("--health-port", type=int)
+    parser.add_argument("--metrics-port", type=int)
     options = parser.parse_args()
     # stdout is for the READY line alone.
     structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
@@ -59,7 +62,11 @@ def main() -> int:
         hold_after_s=options.hold_after_s,
         instance=options.instance,
         session_timeout_s=options.session_timeout_s,
+        states_every_s=0.2,
+        health_port=options.health_port,
     )
+    if options.metrics_port is not None:
+        start_http_server(options.metrics_port, addr="127.0.0.1")
     ready = False
 
     def answers(name: str) -> None:

@@ -11,7 +11,7 @@ from schemas.records import JournalEntry, OutboundCommand, ProviderStatus
 from schemas.vocabulary import CommandResult
 from sinks.outbound.doubts import PARALLEL, Doubts, Proof
 from sinks.outbound.journal import Journal, ended
-from sinks.outbound.provider import FoundMessage, LookupFailed, SendAnswer
+from sinks.outbound.provider import TWILIO, CancelAnswer, FoundMessage, LookupFailed, SendAnswer, Verdict
 from sinks.outbound.settle import CLOCKS_DIFFER_MS
 from tests.outbound.examples import RECIPIENT, SENDER, entry, message
 
@@ -19,6 +19,7 @@ pytestmark = pytest.mark.anyio
 SETTLE_AFTER_S, HOLD_AFTER_S = 10.0, 100.0
 NOW = 1_000_000 + 10_000
 LATE = 1_000_000 + 100_000
+HOUR_MS = 3_600_000
 
 
 class Lists:
@@ -28,8 +29,8 @@ class Lists:
         self.asked: list[tuple[str, str, str, int]] = []
         self.answers: asyncio.Queue[tuple[FoundMessage, ...] | Exception] = asyncio.Queue()
 
-    async def find(self, sender: str, recipient: str, channel: str, since: int) -> tuple[FoundMessage, ...]:
-        self.asked.append((sender, recipient, channel, since))
+    async def find(self, doubt: JournalEntry, since: int) -> tuple[FoundMessage, ...]:
+        self.asked.append((doubt.sender, doubt.recipient, doubt.channel, since))
         answer = await self.answers.get()
         if isinstance(answer, Exception):
             raise answer
@@ -41,13 +42,19 @@ class Lists:
     async def fetch(self, command: OutboundCommand) -> ProviderStatus | None:
         raise NotImplementedError
 
+    async def cancel(self, command: OutboundCommand) -> CancelAnswer:
+        raise NotImplementedError
+
+    def verdict(self, code: int, sender: str) -> Verdict:
+        raise NotImplementedError
+
     async def close(self) -> None: ...
 
 
 class World:
     def __init__(self, *entries: JournalEntry) -> None:
         self.lists = Lists()
-        self.doubts = Doubts(self.lists, SETTLE_AFTER_S, HOLD_AFTER_S)
+        self.doubts = Doubts({TWILIO: self.lists}, SETTLE_AFTER_S, HOLD_AFTER_S)
         self.journal = Journal()
         for each in entries:
             self.journal.record(each)
@@ -138,16 +145,62 @@ async def test_a_command_settled_by_a_callback_meanwhile_is_left_alone() -> None
 @pytest.mark.parametrize(
     "answer", [lambda: message("SM1", "another text"), lambda: LookupFailed("away")], ids=["unproved", "away"]
 )
-async def test_what_stays_unproved_is_held_and_never_asked_about_again(
+async def test_what_stays_unproved_is_held_with_the_reason(
     answer: Callable[[], FoundMessage | Exception],
 ) -> None:
-    doubt = entry("a:1", CommandResult.IN_DOUBT)
-    world = World(doubt)
+    world = World(entry("a:1", CommandResult.IN_DOUBT))
     await world.look_up(LATE)
-    proofs = await world.answer(answer())
-    assert [(proof.command_id, proof.result) for proof in proofs] == [("a:1", CommandResult.HELD)]
-    world.journal.record(ended(doubt, CommandResult.HELD, LATE))
-    assert await world.look_up(LATE * 2) == 0
+    (proof,) = await world.answer(answer())
+    assert (proof.command_id, proof.result) == ("a:1", CommandResult.HELD)
+    assert "away" in proof.detail or "1 messages" in proof.detail
+
+
+async def test_what_is_held_is_asked_about_once_an_hour_for_a_day_and_not_held_anew() -> None:
+    world = World(entry("a:1", CommandResult.HELD, at=LATE))
+    assert await world.look_up(LATE + HOUR_MS - 1) == 0
+    assert await world.look_up(LATE + HOUR_MS) == 1
+    assert await world.answer(LookupFailed("away")) == []
+    assert await world.look_up(LATE + 2 * HOUR_MS - 1) == 0
+    assert await world.look_up(LATE + 2 * HOUR_MS) == 1
+    assert await world.answer(LookupFailed("away")) == []
+    assert await world.look_up(LATE + 24 * HOUR_MS - 1) == 1
+    assert await world.answer(LookupFailed("away")) == []
+    assert await world.look_up(LATE + 26 * HOUR_MS) == 0
+
+
+@pytest.mark.parametrize(
+    ("found", "result"), [((), CommandResult.ABSENT), ((message("SM1"),), CommandResult.ACCEPTED)]
+)
+async def test_what_is_held_is_settled_by_a_later_look_up(
+    found: tuple[FoundMessage, ...], result: CommandResult
+) -> None:
+    world = World(entry("a:1", CommandResult.HELD, at=LATE))
+    await world.look_up(LATE + HOUR_MS)
+    assert [proof.result for proof in await world.answer(*found)] == [result]
+
+
+@pytest.mark.parametrize("state", [CommandResult.HELD, CommandResult.RELEASED, CommandResult.DROPPED])
+async def test_a_message_that_may_be_one_given_up_is_not_given_to_the_next(state: CommandResult) -> None:
+    """Nobody knows whose it is: the one that is gone on being asked about must not take it."""
+    given_up = entry("a:1", state, at=1_000_000 - 25 * HOUR_MS)
+    world = World(given_up, entry("b:1", CommandResult.IN_DOUBT, started_at=1_000_001))
+    assert await world.look_up(LATE + 1) == 0
+    (proof,) = world.doubts.proofs(0)
+    assert (proof.command_id, proof.result) == ("b:1", CommandResult.HELD)
+
+
+async def test_what_was_given_up_long_before_keeps_nothing_from_being_settled() -> None:
+    given_up = entry("a:1", CommandResult.DROPPED, started_at=1_000_000 - HOUR_MS)
+    world = World(given_up, entry("b:1", CommandResult.IN_DOUBT))
+    await world.look_up()
+    assert [proof.command_id for proof in await world.answer(message("SM1"))] == ["b:1"]
+
+
+async def test_a_doubt_so_old_that_lists_prove_nothing_is_held_without_asking() -> None:
+    world = World(entry("a:1", CommandResult.IN_DOUBT))
+    assert await world.look_up(NOW + 5 * 24 * HOUR_MS) == 0
+    (proof,) = world.doubts.proofs(0)
+    assert (proof.command_id, proof.result) == ("a:1", CommandResult.HELD)
 
 
 async def test_a_person_is_asked_about_once_at_a_time_and_only_so_many_together() -> None:

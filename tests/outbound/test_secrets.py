@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import logging
 import time
+import traceback
+from collections.abc import Awaitable, Callable
 
 import pytest
 
 from schemas.clients import Kafka
 from sinks.outbound.config import OutboundConfig, TwilioAccount, UnsafeSettings
+from sinks.outbound.provider import LookupFailed
 from sinks.outbound.twilio_api import TwilioMessages
-from tests.outbound.examples import command
+from tests.outbound.examples import command, entry
 from tests.outbound.scripted import answer, answering
-from tests.outbound.simulator import KEY, SECRET, account_at
+from tests.outbound.simulator import ACCOUNT, KEY, SECRET, account_at
 
+SID = "SM" + "0" * 32
 RECIPIENT, TEXT = "+12025550166", "the secret of the text"
 ECHO = f"about {RECIPIENT}: {TEXT}"
 ANSWERS = {
@@ -23,6 +27,12 @@ ANSWERS = {
     "throttled": answer(429, f'{{"code": 20429, "message": "{ECHO}", "status": 429}}'),
     "a page": answer(201, f"<html>{ECHO}</html>"),
     "accepted": answer(201, f'{{"sid": "SM1", "status": "queued", "to": "{RECIPIENT}", "body": "{TEXT}"}}'),
+    "a problem": answer(
+        400, f'{{"type": "t", "title": "{ECHO}", "status": 400, "code": 21211, "detail": "{ECHO}"}}'
+    ),
+    "a list": answer(200, f'{{"messages": [{{"sid": "{SID}", "to": "{RECIPIENT}", "body": "{TEXT}"}}]}}'),
+    "the message": answer(200, f'{{"sid": "{SID}", "to": "{RECIPIENT}", "body": "{TEXT}", "status": "x"}}'),
+    "another thing": answer(200, f'{{"sid": "{TEXT}", "status": "{TEXT}", "error_code": "{TEXT}"}}'),
     "cut off": answer(201, f'{{"body": "{TEXT}"')[:-3],
     "nothing": b"",
 }
@@ -45,6 +55,41 @@ async def test_an_answer_repeats_neither_the_number_nor_the_text(
     everything = "\n".join([repr(told), repr(api), repr(api._http), caplog.text, out, err])
     for secret in (RECIPIENT, RECIPIENT[1:], TEXT, SECRET, KEY):
         assert secret not in everything
+
+
+ASKED: dict[str, Callable[[TwilioMessages], Awaitable[object]]] = {
+    "find": lambda api: api.find(entry(recipient=RECIPIENT), 0),
+    "fetch": lambda api: api.fetch(command(sid=SID)),
+    "cancel": lambda api: api.cancel(command(sid=SID)),
+}
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("what", ANSWERS)
+@pytest.mark.parametrize("question", ASKED)
+async def test_a_question_repeats_neither_the_number_nor_the_text_of_its_answer(
+    question: str, what: str, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    async with answering(ANSWERS[what]) as server:
+        api = TwilioMessages(account_at(server.url), 1)
+        try:
+            told = repr(await ASKED[question](api))
+        except LookupFailed as failed:
+            told = "".join(traceback.format_exception(failed))
+        finally:
+            await api.close()
+    out, err = capfd.readouterr()
+    everything = "\n".join([told, caplog.text, out, err])
+    for secret in (RECIPIENT, RECIPIENT[1:], TEXT, SECRET, KEY):
+        assert secret not in everything
+
+
+def test_an_account_shows_who_it_is_and_no_key_or_secret() -> None:
+    shown = repr(account_at("http://127.0.0.1:9"))
+    assert ACCOUNT in shown
+    assert KEY not in shown
+    assert SECRET not in shown
 
 
 def config(settle_after_s: float = 120.0) -> OutboundConfig:

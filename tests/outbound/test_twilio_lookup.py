@@ -1,25 +1,24 @@
-"""What the provider is asked afterwards: messages to a person, and the status of one that went quiet."""
+"""What the simulated provider is asked afterwards: messages to a person, the status of one, its end."""
 
 from __future__ import annotations
 
-import json
+import asyncio
 import time
-import traceback
 from collections.abc import AsyncIterator
-from email.utils import formatdate
+from datetime import UTC, datetime, timedelta
 
+import msgspec
 import pytest
+import requests
 
 from sandbox.carrier.magic import Magic
 from schemas.identity import text_digest
-from schemas.records import OutboundCommand
+from schemas.records import JournalEntry, OutboundCommand
 from schemas.vocabulary import Channel, CommandKind
-from sinks.outbound.provider import Accepted, LookupFailed
+from sinks.outbound.provider import Accepted, Canceled, LookupFailed, TooLate, Unknown
 from sinks.outbound.twilio_api import TwilioMessages
-from tests.ingress.closed_port import closed_port
-from tests.outbound.examples import SENDER, command, now_ms
-from tests.outbound.scripted import answer, answering
-from tests.outbound.simulator import ACCOUNT, SERVICE, SERVICE_NUMBER, Simulator, account_at
+from tests.outbound.examples import SENDER, command, entry, now_ms
+from tests.outbound.simulator import ACCOUNT, KEY, SECRET, SERVICE, SERVICE_NUMBER, Simulator
 
 pytestmark = pytest.mark.anyio
 
@@ -29,6 +28,10 @@ async def api(simulator: Simulator) -> AsyncIterator[TwilioMessages]:
     messages = TwilioMessages(simulator.account(), 8)
     yield messages
     await messages.close()
+
+
+def doubt(sender: str, recipient: str, channel: str = "sms") -> JournalEntry:
+    return entry(sender=sender, recipient=recipient, channel=Channel(channel))
 
 
 async def sent(api: TwilioMessages, wanted: OutboundCommand) -> str:
@@ -45,7 +48,7 @@ async def test_messages_to_a_person_are_found_by_sender_text_and_time_also_while
     second = await sent(api, command(recipient=recipient, body="two"))
     await sent(api, command(recipient=recipient, sender="+15005550005", body="other sender"))
     await sent(api, command(recipient="+12025550202", body="other person"))
-    found = await api.find(SENDER, recipient, "sms", before)
+    found = await api.find(doubt(SENDER, recipient), before)
     assert {(each.sid, each.content_digest) for each in found} == {
         (first, text_digest("one")),
         (second, text_digest("two")),
@@ -56,7 +59,7 @@ async def test_messages_to_a_person_are_found_by_sender_text_and_time_also_while
 async def test_messages_from_before_are_not_listed(api: TwilioMessages) -> None:
     recipient = "+12025550203"
     await sent(api, command(recipient=recipient))
-    assert await api.find(SENDER, recipient, "sms", now_ms() + 60_000) == ()
+    assert await api.find(doubt(SENDER, recipient), now_ms() + 60_000) == ()
 
 
 async def test_what_was_accepted_without_an_answer_is_found(
@@ -64,7 +67,7 @@ async def test_what_was_accepted_without_an_answer_is_found(
 ) -> None:
     wanted, before = command(recipient=Magic.ACCEPTED_RESET.number, body="found again"), now_ms()
     await api.send(wanted, f"http://127.0.0.1:9/?n={wanted.notification_id}&a=1", time.monotonic() + 5)
-    found = await api.find(SENDER, wanted.recipient, "sms", before)
+    found = await api.find(doubt(SENDER, wanted.recipient), before)
     assert simulator.accepted()[wanted.command_id] == [
         each.sid for each in found if each.content_digest == text_digest("found again")
     ]
@@ -75,69 +78,16 @@ async def test_a_messaging_services_message_is_found_also_when_its_number_is_cho
 ) -> None:
     recipient, before = "+12025550204", now_ms()
     sid = await sent(api, command(recipient=recipient, sender=SERVICE))
-    assert [each.sid for each in await api.find(SERVICE, recipient, "sms", before)] == [sid]
+    assert [each.sid for each in await api.find(doubt(SERVICE, recipient), before)] == [sid]
     await ended(api, command(recipient=recipient, sender=SERVICE, sid=sid))
-    assert [each.sid for each in await api.find(SERVICE, recipient, "sms", before)] == [sid]
+    assert [each.sid for each in await api.find(doubt(SERVICE, recipient), before)] == [sid]
 
 
 async def test_a_whatsapp_message_is_found_by_its_channel_only(api: TwilioMessages) -> None:
     recipient, before, sender = "+12025550205", now_ms(), "+14155238886"
     sid = await sent(api, command(recipient=recipient, sender=sender, channel=Channel.WHATSAPP))
-    assert [each.sid for each in await api.find(sender, recipient, "whatsapp", before)] == [sid]
-    assert await api.find(sender, recipient, "sms", before) == ()
-
-
-def listed(count: int, at_ms: int) -> bytes:
-    message = {
-        "account_sid": ACCOUNT,
-        "messaging_service_sid": None,
-        "from": SENDER,
-        "body": "text",
-        "date_created": formatdate(at_ms / 1000),
-    }
-    messages = [message | {"sid": f"SM{number:032x}"} for number in range(count)]
-    return answer(200, json.dumps({"messages": messages, "page_size": count, "next_page_uri": None}))
-
-
-async def test_a_list_that_may_be_cut_proves_nothing() -> None:
-    """Absence is concluded from it, and the message in doubt would be among the oldest."""
-    now = now_ms()
-    assert len(await found_in(listed(199, now), now)) == 199
-    with pytest.raises(LookupFailed, match="cut"):
-        await found_in(listed(200, now), now - 5_000)
-
-
-async def test_a_full_list_that_goes_back_far_enough_is_whole() -> None:
-    now = now_ms()
-    assert await found_in(listed(200, now - 60_000), now) == ()
-
-
-async def found_in(page: bytes, since: int) -> tuple[object, ...]:
-    async with answering(page) as server:
-        api = TwilioMessages(account_at(server.url), 1)
-        try:
-            return await api.find(SENDER, "+12025550206", "sms", since)
-        finally:
-            await api.close()
-
-
-NO_LIST = {
-    "a page": answer(200, "<html>", kind="text/html"),
-    "not found": answer(404, '{"code": 20404, "message": "m", "status": 404}'),
-    "refused": answer(401, '{"code": 20003, "message": "m", "status": 401}'),
-    "an error": answer(500, '{"code": 20500, "message": "m", "status": 500}'),
-    "too many": answer(429, '{"code": 20429, "message": "m", "status": 429}'),
-    "a list of nothing known": answer(200, "[]"),
-    "an object without messages": answer(200, "{}"),
-    "cut off": listed(3, 0)[:-20],
-    "nothing": b"",
-}
-
-
-@pytest.mark.parametrize("what", NO_LIST)
-async def test_anything_but_a_list_is_no_answer(what: str) -> None:
-    with pytest.raises(LookupFailed):
-        await found_in(NO_LIST[what], 0)
+    assert [each.sid for each in await api.find(doubt(sender, recipient, "whatsapp"), before)] == [sid]
+    assert await api.find(doubt(sender, recipient), before) == ()
 
 
 async def ended(api: TwilioMessages, wanted: OutboundCommand) -> None:
@@ -195,22 +145,51 @@ async def test_a_message_the_provider_does_not_know_is_none(api: TwilioMessages)
     assert await api.fetch(command(sid="SM" + "0" * 32)) is None
 
 
-async def test_a_provider_that_is_away_is_a_failed_look_up() -> None:
-    api = TwilioMessages(account_at(f"http://{closed_port()}"), 1)
+async def scheduled(simulator: Simulator, wanted: OutboundCommand) -> str:
+    """A message that waits at the provider for its time, as an account's own rules may make it."""
+    form = {
+        "To": wanted.recipient,
+        "MessagingServiceSid": SERVICE,
+        "Body": "later",
+        "ScheduleType": "fixed",
+        "SendAt": (datetime.now(UTC) + timedelta(hours=1)).isoformat(),
+    }
+    url = f"{simulator.url}/2010-04-01/Accounts/{ACCOUNT}/Messages.json"
+    made = await asyncio.to_thread(requests.post, url, data=form, auth=(KEY, SECRET), timeout=10)
+    assert made.json()["status"] == "scheduled"
+    return str(made.json()["sid"])
+
+
+async def test_a_message_that_waits_at_the_provider_is_canceled_there(
+    api: TwilioMessages, simulator: Simulator
+) -> None:
+    asks = command(recipient="+12025550209", sender=SERVICE, kind=CommandKind.CANCEL)
+    asks = msgspec.structs.replace(asks, sid=await scheduled(simulator, asks))
+    told = await api.cancel(asks)
+    assert isinstance(told, Canceled)
+    assert (told.status.status, told.status.message_sid) == ("canceled", asks.sid)
+    status = await api.fetch(asks)
+    assert status == msgspec.structs.replace(told.status, received_at=status.received_at if status else 0)
+
+
+async def test_a_message_that_was_sent_is_not_canceled_any_more(api: TwilioMessages) -> None:
+    asks = command(recipient=Magic.DELIVERED.number)
+    asks = command(recipient=Magic.DELIVERED.number, sid=await sent(api, asks))
+    assert await api.cancel(asks) == TooLate(30409)
+
+
+async def test_a_message_that_nobody_knows_is_not_canceled(api: TwilioMessages) -> None:
+    assert await api.cancel(command(sid="SM" + "0" * 32)) == TooLate(20404)
+
+
+async def test_wrong_credentials_leave_open_what_became_of_a_message(simulator: Simulator) -> None:
+    account = msgspec.structs.replace(simulator.account(), password="wrong")
+    api = TwilioMessages(account, 1)
     try:
+        assert isinstance(await api.cancel(command(sid="SM" + "0" * 32)), Unknown)
         with pytest.raises(LookupFailed):
             await api.fetch(command(sid="SM" + "0" * 32))
         with pytest.raises(LookupFailed):
-            await api.find(SENDER, "+12025550208", "sms", 0)
+            await api.find(doubt(SENDER, "+12025550210"), 0)
     finally:
         await api.close()
-
-
-async def test_a_failed_look_up_repeats_nothing_of_what_it_was_told() -> None:
-    refusal = answer(400, '{"code": 21211, "message": "about +12025550123 and a text", "status": 400}')
-    with pytest.raises(LookupFailed) as failed:
-        await found_in(refusal, 0)
-    told = "".join(traceback.format_exception(failed.value))
-    assert failed.value.__cause__ is None
-    assert "+12025550123" not in told
-    assert "a text" not in told

@@ -30,6 +30,8 @@ PARTITIONS = 4
 TOPICS = (
     *(Topic.commands(lane) for lane in Priority),
     Topic.JOURNAL,
+    Topic.CONTROLS,
+    Topic.SENDERS,
     Topic.ATTEMPTS,
     Topic.STATUS,
     Topic.DEAD_LETTERS,

@@ -113,7 +113,7 @@ def test_a_tenant_without_a_chain_for_the_category_goes_by_sms() -> None:
 
 def test_a_step_of_the_tenants_chain_may_have_its_sender_and_an_approved_template() -> None:
     whatsapp, sms = chain(tenant="chained", sender="+14155550100")
-    assert (whatsapp.sender, whatsapp.body, whatsapp.content_sid) == ("whatsapp:+14155550188", "hello", SID)
+    assert (whatsapp.sender, whatsapp.body, whatsapp.content_sid) == ("+14155550188", "hello", SID)
     assert (sms.sender, sms.body, sms.content_sid) == ("+14155550100", "hello", None)
 
 

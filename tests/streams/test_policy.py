@@ -11,15 +11,24 @@ from schemas.vocabulary import Category, Channel
 from streams.policy import (
     DEFAULTS,
     OTHER_SENDERS,
+    AddressRetention,
+    Campaign,
+    CampaignState,
     Cap,
     ChainStep,
+    ContentRetention,
     Policies,
     PolicyError,
     QuietHours,
     Retry,
+    Route,
     SenderGroup,
+    SenderProfile,
+    SenderRules,
     SenderType,
+    Sending,
     TenantPolicy,
+    Verification,
     load_policy,
 )
 from streams.policy.values import Hours, duration, hours
@@ -68,6 +77,14 @@ def test_the_example_is_complete_and_can_be_followed() -> None:
     assert acme.caps == everybody.caps
     assert acme.quiet_hours[Category.MARKETING] == QuietHours("09:00-20:00")
     assert acme.sender_type("55501", Channel.SMS) is SenderType.SHORT_CODE
+    said = [name for name in SenderProfile.__struct_fields__ if f"    {name}:" in text]
+    assert {*said, "type"} == set(SenderProfile.__struct_fields__)
+    assert policies.senders["+14155550100"].segments_per_s == 1
+    assert policies.senders["Acme"].type is SenderType.ALPHANUMERIC
+    assert policies.sender_rules == SenderRules()
+    assert acme.routes[0] == Route(
+        senders=("55501",), countries=frozenset({"US"}), categories=frozenset({Category.MARKETING})
+    )
 
 
 def test_a_tenant_without_an_entry_is_as_the_star(file: Path) -> None:
@@ -107,6 +124,54 @@ def test_a_price_may_be_that_of_every_other_country(file: Path) -> None:
     [
         ("[]", "the file", "expected names with values"),
         ("tenant: {}", "tenant", "not known"),
+        ("senders: {+14155550100: {}}", "senders.14155550100", "in quotes"),
+        ("senders: {'': {}}", "senders.", "empty"),
+        ("senders: {'+1': {}, 'whatsapp:+1': {}}", "senders.whatsapp:+1", "channels: [sms, whatsapp]"),
+        ("senders: {'55501': {}}", "senders.55501", "name it in countries"),
+        ("senders: {'55501': {countries: [USA]}}", "senders.55501", "'USA' is no country"),
+        ("senders: {Acme: {countries: []}}", "senders.Acme", "countries must name at least one"),
+        ("senders: {Acme: {channels: [other]}}", "senders.Acme", "channels must be of sms"),
+        (
+            "senders: {Acme: {campaign: {state: registered}}}",
+            "senders.Acme",
+            "an alphanumeric has no",
+        ),
+        ("senders: {'+1415': {verification: verified}}", "senders.+1415", "long_code has no verification"),
+        ("senders: {'+1415': {campaign: {state: fine}}}", "senders.+1415.campaign.state", "fine"),
+        ("senders: {'+1415': {segments_per_s: 0}}", "senders.+1415", "more than nothing"),
+        ("senders: {'+1415': {burst: 0.5}}", "senders.+1415", "burst must be 1"),
+        ("senders: {'+1415': {daily_segments: 0}}", "senders.+1415", "daily_segments must be 1"),
+        ("senders: {'+1415': {day_zone: Mars/Base}}", "senders.+1415", "no time zone"),
+        ("senders: {'+1415': {provider: Two Words}}", "senders.+1415", "is no provider"),
+        ("senders: {'+1415': {rate: 1}}", "senders.+1415", "`rate`"),
+        ("sender_rules: {campaign: [Utah]}", "sender_rules", "'Utah' is no country"),
+        ("tenants: {acme: {routes: [{senders: ['+1']}]}}", "tenants.acme.routes[0]", "'+1' is not described"),
+        ("tenants: {'*': {routes: [{senders: [A, B]}]}}", "tenants.*.routes[0]", "'A' is not described"),
+        ("tenants: {acme: {routes: [{senders: []}]}}", "tenants.acme.routes[0]", "at least one sender"),
+        ("tenants: {acme: {routes: [{senders: [A, 'x:A']}]}}", "tenants.acme.routes[0]", "none there twice"),
+        ("tenants: {acme: {routes: [{senders: [A], to: US}]}}", "tenants.acme.routes[0]", "`to`"),
+        ("tenants: {acme: {routes: [{senders: [55501]}]}}", "tenants.acme.routes[0].senders[0]", "`str`"),
+        (
+            "tenants: {acme: {routes: [{senders: [A], countries: []}]}}",
+            "tenants.acme.routes[0]",
+            "countries must name at least one",
+        ),
+        (
+            "tenants: {acme: {routes: [{senders: [A], countries: [Utah]}]}}",
+            "tenants.acme.routes[0]",
+            "'Utah' is no country",
+        ),
+        (
+            "tenants: {acme: {routes: [{senders: [A], channels: [other]}]}}",
+            "tenants.acme.routes[0]",
+            "channels must be of sms",
+        ),
+        ("tenants: {acme: {sending: {validity: 11h}}}", "tenants.acme.sending", "1s to 10h"),
+        (
+            "tenants: {acme: {sending: {content_retention: burn}}}",
+            "tenants.acme.sending.content_retention",
+            "burn",
+        ),
         ("tenants: {acme: {cap: {}}}", "tenants.acme", "'cap' is no section"),
         ("tenants: {acme: 5}", "tenants.acme", "expected names with values"),
         ("tenants: {acme: {smart_encoding: maybe}}", "tenants.acme.smart_encoding", "bool"),
@@ -211,7 +276,9 @@ def test_what_are_no_hours_is_refused(text: object) -> None:
         ("+14155550100", Channel.SMS, SenderType.LONG_CODE),
         ("+18885550100", Channel.MMS, SenderType.TOLL_FREE),
         ("55501", Channel.SMS, SenderType.SHORT_CODE),
-        ("MG" + "0" * 32, Channel.SMS, SenderType.LONG_CODE),
+        ("MG" + "0" * 32, Channel.SMS, SenderType.MESSAGING_SERVICE),
+        ("Acme Shop", Channel.SMS, SenderType.ALPHANUMERIC),
+        ("4155550100", Channel.SMS, SenderType.LONG_CODE),
         ("+18885550100", Channel.WHATSAPP, SenderType.WHATSAPP),
         ("rcs:acme_agent", Channel.RCS, SenderType.RCS),
     ],
@@ -224,3 +291,74 @@ def test_a_group_knows_its_senders_whatever_prefix_they_have() -> None:
     policy = TenantPolicy(sender_groups={"care": SenderGroup(frozenset({"whatsapp:+14155550100"}))})
     assert policy.group_of("+14155550100") == policy.group_of("whatsapp:+14155550100") == "care"
     assert policy.group_of("+14155550101") == OTHER_SENDERS
+
+
+def test_a_sender_says_what_it_is_and_may_do(file: Path) -> None:
+    found = loaded(
+        file,
+        """
+        senders:
+          "+14155550100": {campaign: {state: registered, categories: [otp]}, tenants: [acme], burst: 2}
+          "+18885550100": {verification: pending}
+          "whatsapp:+14155550199": {segments_per_s: 80}
+        """,
+    )
+    long_code = found.senders["+14155550100"]
+    assert long_code.campaign == Campaign(CampaignState.REGISTERED, frozenset({Category.OTP}))
+    assert (long_code.tenants, long_code.burst, long_code.provider) == (frozenset({"acme"}), 2, "twilio")
+    assert found.senders["+18885550100"].verification is Verification.PENDING
+    assert found.senders["+14155550199"].type is SenderType.WHATSAPP
+
+
+def test_a_sender_is_found_whatever_prefix_it_is_written_with(file: Path) -> None:
+    found = loaded(file, "senders: {'+14155550100': {channels: [sms, whatsapp]}}")
+    assert found.sender("whatsapp:+14155550100") is found.senders["+14155550100"]
+    assert found.sender("+14155550101") is None
+
+
+def test_a_sender_has_the_channels_of_its_type_unless_it_says_others() -> None:
+    plain = SenderProfile(type=SenderType.LONG_CODE)
+    both = SenderProfile(type=SenderType.LONG_CODE, channels=frozenset({Channel.SMS, Channel.WHATSAPP}))
+    channels = (Channel.SMS, Channel.MMS, Channel.WHATSAPP)
+    assert [plain.carries(each) for each in channels] == [True, True, False]
+    assert [both.carries(each) for each in channels] == [True, False, True]
+
+
+def test_what_the_provider_is_asked_for_is_the_tenants(file: Path) -> None:
+    found = loaded(
+        file,
+        """
+        tenants:
+          acme:
+            sending:
+              {risk_check: false, content_retention: discard, address_retention: obfuscate, validity: 5m}
+        """,
+    )
+    assert found.of("somebody").sending == Sending()
+    sending = found.of("acme").sending
+    assert sending == Sending(
+        risk_check=False,
+        content_retention=ContentRetention.DISCARD,
+        address_retention=AddressRetention.OBFUSCATE,
+        validity_ms=300_000,
+    )
+    assert sending.validity_s == 300
+
+
+def test_routes_are_inherited_and_replaced_like_any_section(file: Path) -> None:
+    found = loaded(
+        file,
+        """
+        tenants:
+          "*": {routes: [{senders: [Acme]}]}
+          acme: {retry: {attempts: 2}}
+          other: {routes: [{channels: [whatsapp], senders: ["whatsapp:+14155550199"]}]}
+        senders:
+          Acme: {}
+          "whatsapp:+14155550199": {}
+        """,
+    )
+    assert found.of("acme").routes == (Route(senders=("Acme",)),)
+    assert found.of("other").routes == (
+        Route(senders=("+14155550199",), channels=frozenset({Channel.WHATSAPP})),
+    )

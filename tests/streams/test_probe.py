@@ -10,8 +10,8 @@ import urllib.request
 import pytest
 from faust.types import TP
 
-from streams.engine import Progress
 from streams.probe import Liveness, served
+from streams.progress import Progress
 
 HERE, THERE = TP("twilio.status", 3), TP("twilio.status", 4)
 

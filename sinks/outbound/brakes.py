@@ -1,0 +1,111 @@
+"""From a provider's answers to slower and paused senders, with an alarm where a person is needed.
+
+What follows from an answer is decided in `consequence` and `streaks`; here it is given to the lanes, and told
+once: a queue that waits behind a refusal costs one log line, not one a command. Nothing is ever resumed here.
+"""
+
+import math
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Protocol
+from zoneinfo import ZoneInfo
+
+import structlog
+
+from schemas.records import OutboundCommand
+from sinks.outbound.consequence import Halt, SlowDown, consequence, consequence_of_code
+from sinks.outbound.pacing.pauses import Pause, Reach, Scope
+from sinks.outbound.pacing.rate import PACIFIC
+from sinks.outbound.provider import Lift, SendAnswer, Verdict
+from sinks.outbound.streaks import Streaks
+
+log = structlog.get_logger(__name__)
+
+_SHOWN_DIGITS = 4
+
+
+class Pacing(Protocol):
+    """What the lanes must be able to do. Times in ms since the epoch."""
+
+    def slow_down(self, sender: str, now: int, retry_after_ms: int | None = None) -> None:
+        """The provider said that the sender is too fast, and perhaps how long to send nothing."""
+
+    def pause(self, scope: Scope, reason: str, until: int | None = None) -> None:
+        """Release nothing of the scope until then, or until it is resumed; instead of an earlier pause."""
+
+    def pauses(self) -> tuple[Pause, ...]:
+        """All that hold."""
+
+
+class Brakes:
+    """For one event loop. `clock` is the lanes'; `day_zone` says whose midnight ends a sender's day."""
+
+    def __init__(
+        self,
+        pacing: Pacing,
+        clock: Callable[[], int],
+        day_zone: Callable[[str], str | None] = lambda sender: None,
+    ) -> None:
+        self._pacing = pacing
+        self._clock = clock
+        self._day_zone = day_zone
+        self._streaks = Streaks()
+
+    def answered(self, command: OutboundCommand, answer: SendAnswer) -> None:
+        """A call has ended so."""
+        follows = consequence(command, answer)
+        if follows.slow_down is not None:
+            self._slow_down(command.sender, follows.slow_down)
+        for halt in (follows.halt, self._streaks.after(command, answer, self._clock())):
+            if halt is not None:
+                self._pause(command.sender, halt)
+
+    def told_later(self, command: OutboundCommand, code: int, verdict: Verdict) -> None:
+        """A message failed with this code some time after it was accepted.
+
+        What ends by itself has had its time since, and is left alone.
+        """
+        halt = consequence_of_code(command, code, verdict).halt
+        if halt is not None and halt.lift is Lift.BY_HAND:
+            self._pause(command.sender, halt)
+
+    def _slow_down(self, sender: str, slower: SlowDown) -> None:
+        self._pacing.slow_down(sender, self._clock(), math.ceil(slower.retry_after_s * 1000))
+
+    def _pause(self, sender: str, halt: Halt) -> None:
+        now = self._clock()
+        if halt.lift is Lift.NEXT_DAY:
+            until: int | None = next_day(now, self._day_zone(sender) or PACIFIC)
+        else:
+            until = now + math.ceil(halt.for_s * 1000) if halt.for_s is not None else None
+        held = next((each for each in self._pacing.pauses() if each.scope == halt.scope), None)
+        if held is not None and (held.until is None or (until is not None and until <= held.until)):
+            return  # a person's pause, or an alarm's, is not made shorter by a passing trouble
+        self._pacing.pause(halt.scope, halt.reason, until)
+        if held is None or until is None:
+            _tell(halt)
+
+
+def _tell(halt: Halt) -> None:
+    tell = log.error if halt.lift is Lift.BY_HAND else log.warning
+    tell(
+        "sending is paused",
+        reach=halt.scope.reach.value,
+        name=_shown(halt.scope),
+        reason=halt.reason,
+        lifts=halt.lift.value,
+    )
+
+
+def next_day(now: int, zone: str) -> int:
+    """When the next day begins there (ms since the epoch)."""
+    here = datetime.fromtimestamp(now / 1000, ZoneInfo(zone))
+    tomorrow = (here + timedelta(days=1)).date()
+    return int(datetime.combine(tomorrow, datetime.min.time(), ZoneInfo(zone)).timestamp() * 1000)
+
+
+def _shown(scope: Scope) -> str:
+    """Senders may be phone numbers, which are not written out in a log."""
+    if scope.reach is not Reach.SENDER or scope.name.startswith("MG"):
+        return scope.name
+    return "…" + scope.name[-_SHOWN_DIGITS:]

@@ -1,0 +1,33 @@
+"""A run small enough for every day; and runs with a promise broken, which must not pass."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.outbound.chaos.run import Unfinished, lines, run
+from tests.outbound.chaos.sabotage import SABOTAGE
+from tests.outbound.chaos.terms import Terms
+
+pytestmark = [pytest.mark.broker, pytest.mark.timeout(280)]
+
+
+def test_two_kills_and_a_rebalance_send_nothing_twice_and_lose_nothing(tmp_path: Path, seed: int) -> None:
+    terms = Terms(seed, commands=600, kills=2, freeze=False, limit_s=200)
+    result = run(terms, tmp_path)
+    print("\n".join(lines(result)))
+    assert not result.wrong
+
+
+@pytest.mark.chaos
+@pytest.mark.parametrize("broken", SABOTAGE)
+def test_a_broken_promise_does_not_pass(broken: str, tmp_path: Path, seed: int) -> None:
+    terms = Terms(seed, commands=1_500, kills=4, freeze=False, sabotage=broken, limit_s=200)
+    try:
+        result = run(terms, tmp_path)
+    except Unfinished as unfinished:
+        print(unfinished)
+    else:
+        print("\n".join(lines(result)))
+        assert result.wrong
