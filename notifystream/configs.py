@@ -80,7 +80,12 @@ def streams(chosen: Settings) -> "StreamsConfig":
             quiet_after_ms=_ms(chosen.quiet_after_s),
             unconfirmed_after_ms=_ms(chosen.unconfirmed_after_s),
         ).refined(policies),
-        intake=IntakePolicy(default_region=chosen.default_region, templates=templates, policies=policies),
+        intake=IntakePolicy(
+            default_region=chosen.default_region,
+            templates=templates,
+            policies=policies,
+            default_sender=sender,
+        ),
         datadir=chosen.faust_datadir,
         instance=chosen.worker_instance,
         session_timeout_s=chosen.session_timeout_s,

@@ -325,6 +325,7 @@ class OutboundCommand(Record, frozen=True, kw_only=True):
     smart_encoded: bool = False
     cost: str | None = None
     cost_unit: str | None = None
+    error_code: int | None = None
 
 
 class AttemptEvent(Record, frozen=True, kw_only=True):

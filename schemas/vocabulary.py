@@ -78,6 +78,8 @@ class CommandKind(StrEnum):
     FETCH = "fetch"
     # Not to be started any more; canceled at the provider when it is scheduled there.
     CANCEL = "cancel"
+    # Nothing to do: the message failed later with a code that tells something of its sender.
+    HEED = "heed"
 
 
 class CommandResult(StrEnum):

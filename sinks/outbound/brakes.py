@@ -21,6 +21,9 @@ from sinks.outbound.streaks import Streaks
 
 log = structlog.get_logger(__name__)
 
+_NEWS_MS, _LATE_NEWS_MS = 60_000, 3_600_000
+"""How old a callback's word on a rate, and on anything else, may be to say something of now."""
+
 _SHOWN_DIGITS = 4
 
 
@@ -68,6 +71,20 @@ class Brakes:
         halt = consequence_of_code(command, code, verdict).halt
         if halt is not None and halt.lift is Lift.BY_HAND:
             self._pause(command.sender, halt)
+
+    def told_at(self, at: int, command: OutboundCommand, code: int, verdict: Verdict) -> None:
+        """The same, with the time at which it was first heard of: what is news also slows down."""
+        age_ms = self._clock() - at
+        if age_ms > _NEWS_MS:
+            if age_ms <= _LATE_NEWS_MS:
+                self.told_later(command, code, verdict)
+            return
+        follows = consequence_of_code(command, code, verdict)
+        if follows.slow_down is not None:
+            # Without a wait: callbacks of what was sent before keep coming, and would never let it end.
+            self._slow_down(command.sender, SlowDown(0.0))
+        if follows.halt is not None:
+            self._pause(command.sender, follows.halt)
 
     def _slow_down(self, sender: str, slower: SlowDown) -> None:
         self._pacing.slow_down(sender, self._clock(), math.ceil(slower.retry_after_s * 1000))

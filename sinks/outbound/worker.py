@@ -137,6 +137,9 @@ class Worker:
                 self._done(waiting)
             case CommandKind.FETCH:
                 self._fetches.begin(waiting)
+            case CommandKind.HEED:
+                self._heed(waiting.command)
+                self._done(waiting)
             case CommandKind.CANCEL:
                 self._take_cancellation(waiting)
             case CommandKind.SEND:
@@ -155,6 +158,13 @@ class Worker:
         self._books.close(
             waiting.partition, entry, CommandResult.ACCEPTED, waiting.command.sid, "by callback"
         )
+
+    def _heed(self, command: OutboundCommand) -> None:
+        """A callback has told of a message's failure what concerns those behind it."""
+        provider = self._providers.get(command.provider)
+        if provider is not None and command.error_code is not None:
+            verdict = provider.verdict(command.error_code, command.sender)
+            self._brakes.told_at(command.created_at, command, command.error_code, verdict)
 
     def _take_cancellation(self, waiting: Waiting) -> None:
         """From now on it is never started, also when it is read later. What was started is canceled where it

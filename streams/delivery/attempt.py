@@ -49,12 +49,16 @@ class Ruling(msgspec.Struct, frozen=True, array_like=True):
 
 
 class SinkAnswer(msgspec.Struct, frozen=True, array_like=True):
-    """The last thing the sink said of a command that has no message: absent, held, rejected and the like."""
+    """The last thing the sink said of a command that has no message: absent, held, rejected and the like.
+
+    `error_class` is the sink's word: the code may be of a provider whose codes only its adapter knows.
+    """
 
     result: CommandResult
     at: int
     error_code: int | None = None
     detail: str | None = None
+    error_class: ErrorClass | None = None
 
     @property
     def bad_end(self) -> BadEnd | None:
@@ -63,7 +67,7 @@ class SinkAnswer(msgspec.Struct, frozen=True, array_like=True):
             case CommandResult.ABSENT:
                 return BadEnd(self.at, ABSENT, None, ErrorClass.TRANSIENT, self.detail)
             case CommandResult.REJECTED:
-                error_class = classify(self.error_code)
+                error_class = self.error_class or classify(self.error_code)
                 return BadEnd(self.at, "rejected", self.error_code, error_class, self.detail)
             case CommandResult.SUPPRESSED:
                 return BadEnd(self.at, "suppressed", None, ErrorClass.OPT_OUT, "opted-out")

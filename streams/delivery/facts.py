@@ -106,7 +106,7 @@ def _answered(attempt: AttemptState, event: AttemptEvent) -> AttemptState:
             return replace(attempt, doubted_at=event.at)
         case CommandResult.STARTED:
             return attempt
-    answer = SinkAnswer(event.result, event.at, event.error_code, event.detail)
+    answer = SinkAnswer(event.result, event.at, event.error_code, event.detail, event.error_class)
     known = attempt.answer
     if known is not None and _order(known) >= _order(answer):
         return attempt

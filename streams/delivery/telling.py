@@ -1,7 +1,8 @@
 """What facts say to others, whatever becomes of the notification: each is told once.
 
 An opt-out the provider knows of, to the ledger; what was learnt of a number, to admission; that a doubted
-message exists, to the sink; that a command is needless now, to the sink.
+message exists, to the sink; that a command is needless now, to the sink; that a message failed for something
+of its sender, to the sink.
 """
 
 from msgspec.structs import replace
@@ -19,6 +20,9 @@ SETTLED = 1
 OPTED_OUT = 2
 CANCELED = 4
 
+_OF_THE_SENDER = frozenset({ErrorClass.CONFIGURATION, ErrorClass.RATE})
+"""What the sink itself hears only where the provider says it in its answer."""
+
 
 def tell(row: NotificationRow, effects: list[Emit]) -> NotificationRow:
     """The row with what was told noted; the records are appended to `effects`."""
@@ -29,7 +33,7 @@ def tell(row: NotificationRow, effects: list[Emit]) -> NotificationRow:
         told = _told(row, request, attempt, effects)
         codes = attempt.told_codes
         if attempt.codes or attempt.answer is not None:
-            codes = _told_of_number(request, attempt, effects)
+            codes = _told_of_codes(request, attempt, effects)
         if told != attempt.told or codes != attempt.told_codes:
             row = row.with_attempt(replace(attempt, told=told, told_codes=codes))
     return row
@@ -55,7 +59,7 @@ def _told(
     return told
 
 
-def _told_of_number(
+def _told_of_codes(
     request: NotificationRequest, attempt: AttemptState, effects: list[Emit]
 ) -> tuple[int, ...]:
     """Each code once; 0 for the news that the message arrived after all, which follows any of them."""
@@ -64,8 +68,12 @@ def _told_of_number(
         if code in OF_THE_NUMBER and code not in told:
             told.add(code)
             effects.append(writing.evidence(request, attempt, code, at))
+    for code, at in attempt.codes:
+        if classify(code) in _OF_THE_SENDER and code not in told:
+            told.add(code)
+            effects.append(writing.heed(request, attempt, at, code))
     reached_at = min((mark.at for mark in attempt.marks if mark.status in GOOD_ENDS), default=None)
-    if told and reached_at is not None and 0 not in told:
+    if told & OF_THE_NUMBER and reached_at is not None and 0 not in told:
         told.add(0)
         effects.append(writing.evidence(request, attempt, None, reached_at))
     return tuple(sorted(told))

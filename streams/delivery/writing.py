@@ -86,6 +86,21 @@ def cancel(request: NotificationRequest, attempt: AttemptState, at: int) -> Emit
     return Emit(Topic.commands(Priority.URGENT), attempt.sender, command)
 
 
+def heed(request: NotificationRequest, attempt: AttemptState, at: int, code: int) -> Emit:
+    """For the sink: those behind it may fail for the same reason."""
+    command = _command(
+        request,
+        attempt,
+        CommandKind.HEED,
+        f":heed:{code}",
+        created_at=at,
+        not_after=_NEVER,
+        sid=attempt.sid,
+        error_code=code,
+    )
+    return Emit(Topic.commands(Priority.URGENT), attempt.sender, command)
+
+
 def fetch(request: NotificationRequest, attempt: AttemptState, at: int, not_after: int) -> Emit:
     suffix = f":fetch:{attempt.fetches}"
     command = _command(
@@ -143,6 +158,7 @@ def _command(
     smart_encoded: bool = False,
     cost: str | None = None,
     cost_unit: str | None = None,
+    error_code: int | None = None,
 ) -> OutboundCommand:
     return OutboundCommand(
         command_id=command_id(request.notification_id, attempt.attempt) + suffix,
@@ -167,4 +183,5 @@ def _command(
         smart_encoded=smart_encoded,
         cost=cost,
         cost_unit=cost_unit,
+        error_code=error_code,
     )

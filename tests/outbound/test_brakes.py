@@ -182,3 +182,30 @@ def test_one_bad_number_of_a_service_does_not_stop_the_service() -> None:
     assert held_later(30034, wanted) == []
     [pause] = held_later(30002, wanted)
     assert pause.scope == THE_PROVIDER
+
+
+def heard(code: int, ago_ms: int) -> RecordedPacing:
+    pacing, wanted = RecordedPacing(), command()
+    Brakes(pacing, now_ms).told_at(now_ms() - ago_ms, wanted, code, verdict(code))
+    return pacing
+
+
+def test_a_callback_that_tells_of_a_rate_slows_down_while_it_is_news() -> None:
+    assert heard(30022, 5_000).slowed == [(SENDER, 0)]
+    assert heard(30022, 120_000).slowed == []
+
+
+def test_a_callback_that_tells_of_a_daily_cap_pauses_until_the_next_day_while_it_is_news() -> None:
+    [pause] = heard(30023, 5_000).held
+    assert pause.until is not None
+    assert heard(30023, 120_000).held == []
+
+
+@pytest.mark.parametrize("ago_ms", [0, 3_000_000])
+def test_a_callback_that_tells_of_a_mistake_of_ours_pauses_also_when_it_comes_late(ago_ms: int) -> None:
+    [pause] = heard(30034, ago_ms).held
+    assert pause.until is None
+
+
+def test_a_callback_of_long_ago_says_nothing_of_now() -> None:
+    assert heard(30034, 4_000_000).held == []

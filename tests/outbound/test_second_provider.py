@@ -137,3 +137,24 @@ def test_what_waits_at_the_provider_is_canceled_there_and_told_as_a_status(runni
     assert told == [status]
     assert ("cancel", sid) in running.pigeons.asked
     assert running.world.results(wanted.command_id) == [CommandResult.ACCEPTED]
+
+
+def test_a_failure_that_a_callback_told_of_stops_its_sender_before_the_next(running: Running) -> None:
+    sent = by_pigeon("loft-7")
+    running.world.command(sent)
+    running.world.await_result(sent.command_id, CommandResult.ACCEPTED)
+    heed = msgspec.structs.replace(
+        sent, command_id=f"{sent.command_id}:heed:{UNFIT}", kind=CommandKind.HEED, body=None, error_code=UNFIT
+    )
+    running.world.command(heed, lane=Priority.URGENT)
+    # On the same lane and partition, so that it is taken after it.
+    never = by_pigeon("loft-7")
+    canceled = msgspec.structs.replace(
+        never, command_id=f"{never.command_id}:cancel", kind=CommandKind.CANCEL, body=None, segments=0
+    )
+    running.world.command(canceled, lane=Priority.URGENT)
+    running.world.await_result(never.command_id, CommandResult.CANCELED)
+    behind, other = by_pigeon("loft-7"), by_pigeon("loft-9")
+    running.world.command(behind, other)
+    running.world.await_result(other.command_id, CommandResult.ACCEPTED)
+    assert running.sends(behind) == 0

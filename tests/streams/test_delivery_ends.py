@@ -218,3 +218,12 @@ def test_what_is_too_late_or_unwanted_on_one_channel_is_so_on_each(answer: Comma
     story.feed(result(answer))
     story.settle()
     assert (story.state.final, len(story.row.attempts)) == (True, 1)
+
+
+@pytest.mark.parametrize("code", [None, 7, 21211])
+def test_the_sinks_word_on_a_refusal_counts_whatever_the_code_is_elsewhere(code: int | None) -> None:
+    """Another provider's codes are known to its adapter only."""
+    story = commanded(**TWO_CHANNELS)
+    story.feed(result(R.REJECTED, error_code=code, error_class=ErrorClass.CONFIGURATION))
+    story.settle()
+    assert (story.state, story.stands.reason, len(story.row.attempts)) == (S.FAILED, "configuration", 1)

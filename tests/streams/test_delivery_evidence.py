@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from schemas.identity import command_id
-from schemas.records import ConsentChange, DeliveryEvidence
+from schemas.records import ConsentChange, DeliveryEvidence, OutboundCommand
 from schemas.topics import Topic
-from schemas.vocabulary import Channel, CommandResult, Consent, ConsentGroup, NotificationState
+from schemas.vocabulary import Channel, CommandKind, CommandResult, Consent, ConsentGroup, NotificationState
 from streams.effects import Emit
 from streams.error_codes import OF_THE_NUMBER
 from tests.streams.builders import (
@@ -203,3 +203,34 @@ def test_an_error_of_a_message_the_sink_was_in_doubt_about_is_evidence_too() -> 
     story = requested()
     story.feed(verdict(), result(R.IN_DOUBT))
     assert len(learnt(story.feed(undelivered(30006)))) == 1
+
+
+# -- what the sink must heed --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("code", [30001, 30022, 30032, 30034, 63018])
+def test_a_failure_that_tells_of_its_sender_is_told_to_the_sink_at_once_and_once(code: int) -> None:
+    story = accepted()
+    (told,) = heeded(story.feed(undelivered(code)))
+    assert (told.command_id, told.error_code) == (f"{command_id(NID, 1)}:heed:{code}", code)
+    assert (told.sender, told.sid, told.created_at) == (SENDER, sid(), T0 + 20)
+    assert heeded(story.feed(undelivered(code))) == []
+
+
+@pytest.mark.parametrize("code", [30003, 30005, 30007, 21610, 63016, 99999])
+def test_a_failure_that_tells_of_its_recipient_or_text_is_not(code: int) -> None:
+    assert heeded(accepted().feed(undelivered(code))) == []
+
+
+def test_what_the_sink_was_answered_itself_it_is_not_told_again() -> None:
+    assert heeded(commanded().feed(rejected(30034))) == []
+
+
+def test_a_failure_of_the_sender_and_a_late_delivery_teach_nothing_of_the_number() -> None:
+    story = accepted()
+    story.feed(undelivered(30034))
+    assert learnt(story.feed(callback("delivered", at=30))) == []
+
+
+def heeded(effects: tuple[Emit, ...]) -> list[OutboundCommand]:
+    return [each for each in of(OutboundCommand, effects) if each.kind is CommandKind.HEED]

@@ -120,6 +120,8 @@ def timeless(effect: Emit, last: int) -> Emit:
     record = effect.record
     if isinstance(record, ConsentChange | DeliveryEvidence):  # of several news that tell the same, any one's
         return effect._replace(record=msgspec.structs.replace(record, at=0))
+    if isinstance(record, OutboundCommand) and record.kind is CommandKind.HEED:
+        return effect._replace(record=msgspec.structs.replace(record, created_at=0))
     if not isinstance(record, NotificationOutcome):
         return effect
     said = msgspec.structs.replace(record, version=0, updated_at=0, attempts=record.attempts[:last])
@@ -264,7 +266,7 @@ def test_once_a_person_was_reached_nothing_is_checked_or_sent(history, order, ch
     for before, effects in zip(played.rows, played.effects, strict=False):
         if before.is_reached:
             kinds = {e.record.kind for e in effects if isinstance(e.record, OutboundCommand)}
-            assert kinds <= {CommandKind.SETTLE, CommandKind.CANCEL}
+            assert kinds <= {CommandKind.SETTLE, CommandKind.CANCEL, CommandKind.HEED}
             assert not any(isinstance(e.record, AdmissionCheck) for e in effects)
 
 
@@ -275,7 +277,7 @@ def test_after_any_end_nothing_is_sent_but_what_a_released_command_allows(histor
     for before, effects in zip(played.rows, played.effects, strict=False):
         if before.closed is not None and before.closed.reason != "held":
             kinds = {e.record.kind for e in effects if isinstance(e.record, OutboundCommand)}
-            assert kinds <= {CommandKind.SETTLE, CommandKind.CANCEL}
+            assert kinds <= {CommandKind.SETTLE, CommandKind.CANCEL, CommandKind.HEED}
             assert not any(isinstance(e.record, AdmissionCheck) for e in effects)
 
 
