@@ -174,7 +174,7 @@ def answers(seed: int, fate: Fate, command: OutboundCommand) -> list[Planned]:
             told = [
                 (30, _status(command.notification_id, command.attempt, said, command.attempt, source="poll"))
             ]
-        case CommandKind.CANCEL:
+        case CommandKind.CANCEL | CommandKind.HEED:
             told = []
     return [
         Planned(
