@@ -93,6 +93,7 @@ def _measured(stack: ExitStack, directory: Path, chosen: argparse.Namespace) -> 
         for number in range(chosen.repeat):
             console.print(f"unthrottled, {number + 1} of {chosen.repeat}")
             free.append(unthrottled(bench, provider, 200 + number, chosen.sends, chosen.concurrency))
+            console.print(f"  {free[-1].sends_per_s:,.0f} sends/s")
         if chosen.carrier:
             console.print("unthrottled, against sandbox.carrier")
             carrier = against_the_carrier(bench, chosen.sends // 2, chosen.concurrency)
@@ -103,6 +104,8 @@ def _measured(stack: ExitStack, directory: Path, chosen: argparse.Namespace) -> 
         for number, (rate, together) in enumerate((r, t) for t in (1, _TOGETHER) for r in RATES):
             console.print(f"paced: {rate:g} segments/s, {together} senders")
             kept.append(paced(bench, provider, 300 + number, rate, together, chosen.seconds, most_per_s))
+            off, above = kept[-1].worst_window_error, kept[-1].above_bucket
+            console.print(f"  worst 10 s {100 * off:.2f} % off, {above:+.1f} above the bucket")
     if chosen.only in (None, "urgent"):
         console.print(f"urgent before {chosen.bulk} of bulk")
         waited = urgent(bench, provider, chosen.bulk, rate=100, per_s=10, seconds=30)

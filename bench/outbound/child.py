@@ -14,7 +14,7 @@ from pathlib import Path
 import msgspec
 import psutil
 
-from bench.ingress.processor import Spent, spent_by
+from bench.ingress.processor import Spent
 from bench.outbound.sampling import Sampler
 from bench.streams.sampling import Share
 from notifystream import logs
@@ -33,7 +33,7 @@ class SenderLimit(msgspec.Struct, frozen=True):
 
 
 class Watched(msgspec.Struct, frozen=True, kw_only=True):
-    """From the first assignment to the end. `threads`: processor seconds, in microseconds a second."""
+    """From the first assignment to the end. `threads`: processor time in microseconds a second."""
 
     seconds: float
     cpu_s: float
@@ -78,15 +78,14 @@ def main() -> int:
             sampler.start()
             announce(name)
 
-    with spent_by(process.pid) as spending:
-        run(config, ready)
+    run(config, ready)
     seconds = time.monotonic() - began
     watched = Watched(
         seconds=round(seconds, 2),
         cpu_s=round(sum(process.cpu_times()[:2]) - used, 2),
         rss_mb=round(process.memory_info().rss / 2**20, 1),
         profile=sampler.stop(),
-        threads=spending.per_request(max(1, int(seconds))),
+        threads=sampler.threads(),
     )
     chosen.out.write_bytes(msgspec.json.encode(watched))
     return 0

@@ -76,6 +76,11 @@ class Reader:
                 "session.timeout.ms": int(config.session_timeout_s * 1000),
                 # The only way to know of a partition's end: behind the last record stand transaction markers.
                 "enable.partition.eof": True,
+                # What is fetched already is handed out in its order, whatever the lane: an urgent command
+                # would wait behind a hundred thousand of bulk. So fetch little, and again soon.
+                "queued.min.messages": 500,
+                "fetch.queue.backoff.ms": 5,
+                "max.partition.fetch.bytes": 131_072,
             }
         )
         self._owned: set[int] = set()
