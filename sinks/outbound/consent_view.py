@@ -17,6 +17,7 @@ from schemas.errors import WireError
 from schemas.records import ConsentChange, InboundMessage
 from schemas.topics import Topic
 from schemas.vocabulary import Channel
+from sinks.outbound.committed import committed
 from streams.consent import consent_of, merge, opted_out
 from streams.policy import DEFAULTS, Policies
 
@@ -48,8 +49,8 @@ class ConsentView:
 
     def start(self) -> None:
         """Begin to follow; blocks until the starting places are known. Raises KafkaException."""
-        places = self._partitions(Topic.CONSENT_CHANGES, 0) + self._consumer.committed(
-            self._partitions(Topic.INBOUND, 0), timeout=_TIMEOUT_S
+        places = self._partitions(Topic.CONSENT_CHANGES, 0) + committed(
+            self._consumer, self._partitions(Topic.INBOUND, 0), _TIMEOUT_S
         )
         for place in places:
             place.offset = max(place.offset, 0)

@@ -20,6 +20,7 @@ from schemas.records import JournalEntry, OutboundControl
 from schemas.snapshot import read_partition
 from schemas.topics import Topic
 from schemas.vocabulary import Priority
+from sinks.outbound.committed import committed
 from sinks.outbound.config import GROUP, OutboundConfig
 from sinks.outbound.controls import Numbered
 from sinks.outbound.journal import Journal
@@ -210,7 +211,7 @@ class Reader:
 
     def _assigned(self, consumer: Consumer, places: list[TopicPartition]) -> None:
         self._rebalances += 1
-        committed = consumer.committed(places, timeout=_TIMEOUT_S) if places else []
+        stands = committed(consumer, places, _TIMEOUT_S)
         # Asked here and kept: it changes with the assignment only, and another thread that asked for it
         # during a rebalance would wait for the rebalance, which waits for that thread's commit.
         self._group = consumer.consumer_group_metadata()
@@ -219,12 +220,10 @@ class Reader:
             partition: Known(self._read_journal(partition), self._read_controls(partition))
             for partition in sorted(new)
         }
-        asyncio.run_coroutine_threadsafe(self._take_over(known, committed), self._loop).result()
+        asyncio.run_coroutine_threadsafe(self._take_over(known, stands), self._loop).result()
 
-    async def _take_over(self, known: Mapping[int, Known], committed: list[TopicPartition]) -> None:
-        for place in committed:
-            if place.error is not None:
-                raise KafkaException(place.error)
+    async def _take_over(self, known: Mapping[int, Known], stands: list[TopicPartition]) -> None:
+        for place in stands:
             self._offsets[str(place.topic), place.partition] = Offsets(max(place.offset, 0))
         self._owned |= known.keys()
         self._taken_over(known)
