@@ -94,6 +94,8 @@ def test_a_child_that_never_says_ready_is_given_up(children: Children) -> None:
 
 def test_an_unexpected_death_is_noticed(children: Children) -> None:
     children.start([spec("one", WELL)])
+    # It is ready before it has said everything.
+    wait_until(lambda: "noise on stderr" in children.log("one").read_text(), 10, "its last words")
     os.kill(children.pid("one"), signal.SIGKILL)
 
     def noticed() -> bool:
