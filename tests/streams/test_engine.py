@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from contextlib import nullcontext
 from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any
 
 import pytest
 from aiokafka import TopicPartition
@@ -36,7 +36,7 @@ class Fetcher:
 
 
 def thread(ready: set[int], epoch: int = 4) -> _ConsumerThread:
-    made = cast(_ConsumerThread, _ConsumerThread.__new__(_ConsumerThread))
+    made = _ConsumerThread.__new__(_ConsumerThread)
     made.consumer = SimpleNamespace(ready=ready, epoch=epoch, flow_active=True)
     return made
 
