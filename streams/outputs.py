@@ -161,13 +161,11 @@ class Outputs:
             self._open = False
             self.transactions += 1
             self.committed_at = time.monotonic()
-            waiting, self._waiting = self._waiting, []
-            if self._changed_meanwhile:
-                self._changed_meanwhile = 0
-                self._begun()
-            for write in waiting:
-                self._begun()
-                self._produce(*write)
+            try:
+                self._open_next()
+            except BaseException as failed:  # what waited is in part in the next transaction, in part nowhere
+                self.fail(failed)
+                raise
 
     def fail(self, why: BaseException) -> None:
         """Make sure that nothing written so far is ever committed."""
@@ -185,6 +183,16 @@ class Outputs:
         at = time.time_ns() // 1_000_000
         for keeper in self._keepers:
             keeper.settle(reached, at)
+
+    def _open_next(self) -> None:
+        """Begin the next transaction with what waited behind the last."""
+        waiting, self._waiting = self._waiting, []
+        if self._changed_meanwhile:
+            self._changed_meanwhile = 0
+            self._begun()
+        for write in waiting:
+            self._begun()
+            self._produce(*write)
 
     def _begun(self) -> None:
         """There is an open transaction, with one thing more in it."""

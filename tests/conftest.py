@@ -12,6 +12,7 @@ import os
 import random
 from collections.abc import Generator, Iterator
 from functools import cache
+from pathlib import Path
 
 import hypothesis
 import pytest
@@ -91,6 +92,20 @@ def real_kafka(
         request.session.stash[_broker_key] = broker
         yield broker
         del request.session.stash[_broker_key]
+
+
+@pytest.fixture
+def untouched_kafka(tmp_path: Path) -> Iterator[KafkaHandle]:
+    """A real Kafka no other test has made topics or records on, or the one KAFKA_BOOTSTRAP_SERVERS names.
+
+    For what takes all our topics by their real names and reads them from their beginning.
+    """
+    external = os.environ.get("KAFKA_BOOTSTRAP_SERVERS")
+    if external:
+        yield ExternalKafka(external)
+        return
+    with KafkaBroker(tmp_path / "untouched-kafka") as broker:
+        yield broker
 
 
 @pytest.fixture(autouse=True)

@@ -74,11 +74,6 @@ def view_of(row: NotificationRow) -> View:
     return View(stands, row.duplicates, tuple([_summary(attempt, stands) for attempt in row.attempts]))
 
 
-def outcome_of(row: NotificationRow) -> NotificationOutcome | None:
-    """The outcome as the row has it, or None while only callbacks have come."""
-    return None if row.request is None else outcome(row.request, row, view_of(row))
-
-
 def outcome(request: NotificationRequest, row: NotificationRow, view: View) -> NotificationOutcome:
     """The outcome of a row whose request and view these are."""
     stands = view.stands

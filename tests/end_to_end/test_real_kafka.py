@@ -64,14 +64,14 @@ def performed(folder: Path, kafka: KafkaHandle, *, messages: int, seed: int, kil
     return done
 
 
-def test_the_demo_keeps_every_promise_on_a_real_kafka(tmp_path: Path, real_kafka: KafkaHandle) -> None:
-    done = performed(tmp_path, real_kafka, messages=150, seed=7, kills=False)
+def test_the_demo_keeps_every_promise_on_a_real_kafka(tmp_path: Path, untouched_kafka: KafkaHandle) -> None:
+    done = performed(tmp_path, untouched_kafka, messages=150, seed=7, kills=False)
     assert done.verdict.passed, done.verdict
 
 
 @pytest.mark.chaos
 def test_nothing_is_lost_or_sent_twice_when_each_service_is_killed_once(
-    tmp_path: Path, real_kafka: KafkaHandle, seed: int
+    tmp_path: Path, untouched_kafka: KafkaHandle, seed: int
 ) -> None:
-    done = performed(tmp_path, real_kafka, messages=200, seed=seed, kills=True)
+    done = performed(tmp_path, untouched_kafka, messages=200, seed=seed, kills=True)
     assert done.verdict.passed, done.verdict

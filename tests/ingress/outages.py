@@ -54,10 +54,15 @@ def ready(client: httpx2.Client) -> tuple[int, dict[str, Any]]:
 
 
 def make_topics(kafka: KafkaHandle) -> None:
-    """The topics the ingress writes, on a real broker."""
+    """The topics the ingress writes, on a real broker, as topics.yaml has them."""
     admin = AdminClient({"bootstrap.servers": kafka.bootstrap})
     there = admin.list_topics(timeout=20).topics
-    missing = [NewTopic(topic, load_topics().partitions, 1) for topic in RECORDS if topic not in there]
+    catalog = load_topics()
+    missing = [
+        NewTopic(topic, catalog.partitions, 1, config=catalog.topics[topic].broker_config(1))
+        for topic in RECORDS
+        if topic not in there
+    ]
     if missing:
         for made in admin.create_topics(missing).values():
             made.result(20)

@@ -36,7 +36,7 @@ from schemas.vocabulary import (
 from streams.delivery import DeliveryPolicy, Event, decide
 from streams.delivery.attempt import AttemptState
 from streams.delivery.row import NotificationRow
-from streams.delivery.view import Standing, standing
+from streams.delivery.view import Standing, outcome, standing, view_of
 from streams.effects import Emit
 
 T0 = 1_790_000_000_000
@@ -253,3 +253,8 @@ def checks(effects: tuple[Emit, ...]) -> list[AdmissionCheck]:
 
 def consent(effects: tuple[Emit, ...]) -> list[ConsentChange]:
     return of(ConsentChange, effects)
+
+
+def outcome_of(row: NotificationRow) -> NotificationOutcome | None:
+    """The outcome as the row has it, or None while only callbacks have come."""
+    return None if row.request is None else outcome(row.request, row, view_of(row))

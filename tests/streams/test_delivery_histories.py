@@ -32,9 +32,9 @@ from schemas.records import (
 from schemas.vocabulary import CommandKind, CommandResult, NotificationState, Verdict
 from streams.delivery.attempt import AttemptState
 from streams.delivery.row import NotificationRow
-from streams.delivery.view import outcome_of, standing
+from streams.delivery.view import standing
 from streams.effects import Emit
-from tests.streams.builders import NID, POLICY
+from tests.streams.builders import NID, POLICY, outcome_of
 from tests.streams.histories import (
     CODES,
     History,

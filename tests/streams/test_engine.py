@@ -5,12 +5,12 @@ from __future__ import annotations
 import time
 from contextlib import nullcontext
 from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any
 
 import pytest
 from aiokafka import TopicPartition
 
-from streams.engine import Engine, LeaseLost, _ConsumerThread
+from streams.engine import Engine, LeaseLost, _Consumer, _ConsumerThread, _Unremembered
 
 TP = TopicPartition("twilio.status", 3)
 
@@ -36,7 +36,7 @@ class Fetcher:
 
 
 def thread(ready: set[int], epoch: int = 4) -> _ConsumerThread:
-    made = cast(_ConsumerThread, _ConsumerThread.__new__(_ConsumerThread))
+    made = _ConsumerThread.__new__(_ConsumerThread)
     made.consumer = SimpleNamespace(ready=ready, epoch=epoch, flow_active=True)
     return made
 
@@ -76,3 +76,49 @@ def test_a_member_whose_session_may_be_over_commits_nothing_more() -> None:
 
 def test_a_member_that_was_answered_within_a_session_goes_on() -> None:
     Engine.lease(member(1.0))
+
+
+def consumer(*, between_assignments: bool = False, flow_active: bool = True) -> Any:
+    """A consumer whose partitions 0 and 3 have their rows."""
+    made = _Consumer.__new__(_Consumer)
+    made.app = SimpleNamespace(ready={0, 3})
+    made.between_assignments, made.flow_active = between_assignments, flow_active
+    return made
+
+
+def test_records_are_taken_of_partitions_whose_rows_are_there() -> None:
+    assert consumer().ready == {0, 3}
+
+
+def test_nothing_is_taken_from_before_the_last_commit_of_an_assignment_until_the_next_is_known() -> None:
+    assert consumer(between_assignments=True).ready == set()
+
+
+def test_nothing_is_taken_while_the_flow_is_stopped() -> None:
+    assert consumer(flow_active=False).ready == set()
+
+
+def test_fausts_memory_of_offsets_drops_nothing_that_is_read_again() -> None:
+    offsets = _Unremembered()
+    offsets[TP] = 7  # type: ignore[assignment]  # as Faust does
+    assert offsets[TP] is None
+
+
+@pytest.mark.anyio
+async def test_from_a_revocation_on_nothing_is_taken_and_nothing_of_before_is_handled(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    made = consumer()
+    made.epoch, made.positions, made.handed = 4, {TP: 9}, {TP: 8}
+    seen = []
+
+    async def commit() -> None:
+        seen.append((made.epoch, made.ready, dict(made.positions)))
+
+    async def faust_is_told(_: Any, revoked: set[TopicPartition]) -> None:
+        seen.append((made.epoch, made.ready, dict(made.positions)))
+
+    made.commit = commit
+    monkeypatch.setattr("faust.transport.drivers.aiokafka.Consumer.on_partitions_revoked", faust_is_told)
+    await made.on_partitions_revoked({TP})
+    assert seen == [(5, set(), {TP: 9}), (5, set(), {})]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 
 import pytest
@@ -12,7 +12,7 @@ from confluent_kafka import KafkaException
 
 from schemas.snapshot import read_partition
 from schemas.topics import Topic
-from streams.outputs import Outputs, OutputsFailed
+from streams.outputs import Outputs, OutputsFailed, Rows
 from tests.streams.world import World
 
 pytestmark = pytest.mark.anyio
@@ -114,6 +114,46 @@ async def test_a_record_larger_than_the_broker_takes_is_an_error_at_once(quiet: 
     async with started(quiet, new_id()) as outputs:
         with pytest.raises(KafkaException):
             outputs.write(TOPIC, b"k", b"x" * 2_000_000, 0)
+
+
+class TooLarge:
+    """A keeper whose row no broker takes."""
+
+    def seal(self) -> list[Rows]:
+        return [Rows(TOPIC, 0, {b"k": b"x" * 2_000_000})]
+
+    def settle(self, reached: Mapping[tuple[str, int], int], at: int) -> None:
+        raise AssertionError("nothing was committed")
+
+
+async def test_when_a_row_cannot_be_written_nothing_of_its_transaction_is_ever_committed(
+    quiet: World,
+) -> None:
+    key = new_id().encode()
+    async with started(quiet, new_id()) as outputs:
+        outputs.attach(TooLarge())
+        outputs.write(TOPIC, key, b"decided with the row", 0)
+        with pytest.raises(KafkaException):
+            await outputs.flush()
+        with pytest.raises(OutputsFailed):
+            await outputs.flush()
+        assert outputs.transactions == 0
+
+
+async def test_when_what_waited_behind_a_commit_cannot_be_written_nothing_more_is_committed(
+    quiet: World,
+) -> None:
+    async with started(quiet, new_id()) as outputs:
+        outputs.write(TOPIC, b"k", b"first", 0)
+        flushing = asyncio.create_task(outputs.flush())
+        await asyncio.sleep(0)  # the task runs up to its commit
+        outputs.write(TOPIC, b"k", b"x" * 2_000_000, 0)
+        outputs.write(TOPIC, b"k", b"after it", 0)
+        with pytest.raises(KafkaException):
+            await flushing
+        with pytest.raises(OutputsFailed):
+            await outputs.flush()
+        assert outputs.transactions == 1
 
 
 @on_a_real_broker

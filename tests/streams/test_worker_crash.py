@@ -19,8 +19,8 @@ from schemas.snapshot import read_partition
 from schemas.topics import Topic
 from schemas.vocabulary import NotificationState
 from streams.delivery.row import NotificationRow
-from streams.delivery.view import outcome_of
 from streams.store.rows import RowCodec
+from tests.streams.builders import outcome_of
 from tests.streams.outside import Asked, Outside
 from tests.streams.world import PARTITIONS, Place, World, on_a_real_broker, streams
 from tests.waiting import wait_until
