@@ -20,6 +20,7 @@ from schemas.identity import event_id
 from schemas.records import OutboundControl
 from schemas.topics import Topic
 from schemas.vocabulary import ControlAction, ControlScope, Priority
+from sinks.outbound.controls import key_of
 
 _TRANSACTIONAL_ID = "notifystream-decisions"
 _TIMEOUT_S = 15.0
@@ -61,11 +62,6 @@ def release(command_id: str, who: Who) -> OutboundControl:
 def drop(command_id: str, who: Who) -> OutboundControl:
     """What became of the command is to stay unknown."""
     return _control(ControlAction.DROP, ControlScope.COMMAND, command_id, who)
-
-
-def key_of(control: OutboundControl) -> str:
-    """What the decision is about: the next one about the same takes its place."""
-    return f"{control.scope}:{control.target}"
 
 
 def write_pauses(kafka: Kafka, codec: Codec, control: OutboundControl) -> None:

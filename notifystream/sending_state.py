@@ -6,7 +6,6 @@ Guarantees: reads only; what is committed by now; nobody's offsets move. Leaves 
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from notifystream.decisions import key_of
 from notifystream.positions import Edge
 from notifystream.reading import read
 from schemas.clients import Kafka
@@ -14,6 +13,7 @@ from schemas.codec import Codec
 from schemas.records import JournalEntry, OutboundControl, SenderState
 from schemas.topics import Topic
 from schemas.vocabulary import CommandResult, ControlAction, ControlScope
+from sinks.outbound.controls import key_of
 
 _NOBODY: Callable[[int], None] = lambda number: None  # noqa: E731
 
@@ -29,7 +29,7 @@ class HeldCommand:
 
 @dataclass(frozen=True, slots=True)
 class Decided:
-    """The last decision about everything that anything was decided about, by `decisions.key_of`."""
+    """The last decision about everything that anything was decided about, by `key_of`."""
 
     by_key: dict[str, OutboundControl]
 

@@ -11,7 +11,14 @@ from typing import NamedTuple
 from confluent_kafka import Message
 
 from schemas.errors import WireError
-from schemas.records import AttemptEvent, DeadLetter, JournalEntry, ProviderStatus, SenderState
+from schemas.records import (
+    AttemptEvent,
+    DeadLetter,
+    JournalEntry,
+    OutboundControl,
+    ProviderStatus,
+    SenderState,
+)
 from schemas.vocabulary import CommandResult, ErrorClass
 from sinks.outbound.journal import Journal, ended
 from sinks.outbound.provider import SendAnswer
@@ -92,6 +99,10 @@ class Books:
                 self._turn.journal(partition, entry)
         for journal in self._journals.values():
             journal.forget(now)
+
+    def decide(self, partition: int, control: OutboundControl) -> None:
+        """What is decided here is read back by whoever owns the partition then."""
+        self._turn.control(partition, control)
 
     def show(self, state: SenderState) -> None:
         self._turn.show(state)

@@ -76,7 +76,7 @@ class Calls:
             self._tasks.pop(command.command_id, None)
         latency_ms = int((time.monotonic() - began) * 1000)
         self._books.answered(waiting.partition, entry, answer, latency_ms)
-        self._brakes.answered(command, answer)
+        self._brakes.answered(waiting, answer)
         self._cancels.answered(command.command_id, answer)
         self._over(command.command_id)
         _log(command, answer, latency_ms)

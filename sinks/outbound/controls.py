@@ -1,10 +1,13 @@
-"""What people have decided about sending: who is paused, and what becomes of held commands.
+"""What has been decided about sending: who is paused, and what becomes of held commands.
+
+People decide, and the sink itself (`SINK`), when the provider's answers say that a person has to mend
+something first: such a pause holds like any other until somebody resumes it.
 
 Guarantees: a pause holds for as long as the topic says so, whoever owns the sender: it is read whole with a
 partition, before the partition's first command, and followed from there. A decision about a held command is
 carried out once: it closes the command in the journal, in one transaction with the offset it was read at, and
-a closed command has nothing left to decide. Leaves to others: writing decisions (`notifystream senders`,
-`notifystream held`) and what a pause does (`pacing`).
+a closed command has nothing left to decide. Leaves to others: writing people's decisions (`notifystream
+senders`, `notifystream held`), when the sink pauses (`brakes`), and what a pause does (`pacing`).
 
 `outbound.controls` is keyed by what is decided about and compacted, so the last word on each is kept for good
 and a takeover reads little. What is decided about a sender or a command stands on the partition of the
@@ -16,11 +19,15 @@ from typing import NamedTuple, Protocol
 
 import structlog
 
+from schemas.identity import event_id
 from schemas.records import JournalEntry, OutboundControl
 from schemas.vocabulary import CommandResult, ControlAction, ControlScope
 from sinks.outbound.pacing.pauses import Reach, Scope
 
 log = structlog.get_logger(__name__)
+
+SINK = "notifystream outbound"
+"""Who has decided, when it was no person."""
 
 
 class Pausing(Protocol):
@@ -88,6 +95,11 @@ class Controls:
             control_id=control.control_id,
         )
 
+    def resumed_at(self, scope: Scope) -> int:
+        """When it was last resumed, as far as the partitions owned now know; 0: not so."""
+        known = (decisions[scope].control for decisions in self._last.values() if scope in decisions)
+        return max((each.at for each in known if each.action is ControlAction.RESUME), default=0)
+
     def paused_senders(self) -> frozenset[str]:
         return frozenset(scope.name for scope in self._in_force if scope.reach is Reach.SENDER)
 
@@ -107,6 +119,24 @@ def scope_of(control: OutboundControl) -> Scope | None:
     if control.scope is ControlScope.COMMAND:
         return None
     return Scope(Reach(control.scope), "" if control.scope is ControlScope.EVERYTHING else control.target)
+
+
+def key_of(control: OutboundControl) -> str:
+    """What the decision is about: the next one about the same takes its place."""
+    return f"{control.scope}:{control.target}"
+
+
+def alarm(scope: Scope, reason: str, at: int) -> OutboundControl:
+    """The sink's own decision to send nothing of this scope until somebody resumes it."""
+    return OutboundControl(
+        control_id=event_id("control", ControlAction.PAUSE, scope.reach, scope.name, SINK, str(at)),
+        action=ControlAction.PAUSE,
+        scope=ControlScope(scope.reach),
+        target=scope.name,
+        by=SINK,
+        reason=reason,
+        at=at,
+    )
 
 
 def closing(control: OutboundControl, entry: JournalEntry | None) -> Closing | None:

@@ -86,5 +86,5 @@ class Fetches:
                     self._books.status(status)
                     if status.error_code is not None:
                         verdict = provider.verdict(status.error_code, command.sender)
-                        self._brakes.told_later(command, status.error_code, verdict)
+                        self._brakes.told_later(waiting, status.error_code, verdict)
         self._done(waiting)

@@ -15,8 +15,8 @@ from schemas.errors import WireError
 from schemas.records import OutboundControl, SenderState
 from schemas.vocabulary import ControlScope
 from sinks.outbound.books import Books
-from sinks.outbound.controls import Controls, Numbered, Pausing, closing
-from sinks.outbound.pacing.pauses import Pause
+from sinks.outbound.controls import Controls, Numbered, Pausing, alarm, closing
+from sinks.outbound.pacing.pauses import Pause, Reach, Scope
 from sinks.outbound.pacing.rate import Rates
 from sinks.outbound.pacing.state import SenderPace
 from sinks.outbound.states import States, open_by_sender, state_of
@@ -76,6 +76,19 @@ class Operating:
             except WireError as unreadable:
                 self._books.bury(message, unreadable)
         self._done(topic, partition, offset)
+
+    def write_down(self, partition: int, scope: Scope, reason: str, now: int) -> None:
+        """A pause that only a person ends, as the provider's answers demand one.
+
+        A sender's stands on its own partition. What concerns more than one sender stands on all partitions
+        that are owned here; another process learns it from an answer of its own.
+        """
+        concerned = [partition] if scope.reach is Reach.SENDER else list(self._books.journals)
+        for each in concerned:
+            self._books.decide(each, alarm(scope, reason, now))
+
+    def resumed_at(self, scope: Scope) -> int:
+        return self._controls.resumed_at(scope)
 
     def tick(self, now: int) -> None:
         """To be called every turn: publishes what has changed, forgets what may be forgotten."""

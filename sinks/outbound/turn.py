@@ -13,8 +13,17 @@ from confluent_kafka import KafkaException, Producer, TopicPartition
 
 from schemas.clients import Kafka
 from schemas.codec import Codec
-from schemas.records import AttemptEvent, DeadLetter, JournalEntry, ProviderStatus, Record, SenderState
+from schemas.records import (
+    AttemptEvent,
+    DeadLetter,
+    JournalEntry,
+    OutboundControl,
+    ProviderStatus,
+    Record,
+    SenderState,
+)
 from schemas.topics import Topic
+from sinks.outbound.controls import key_of
 
 _TIMEOUT_S = 30.0
 
@@ -28,10 +37,14 @@ class Turn:
 
     def __init__(self) -> None:
         self.entries: list[tuple[int, JournalEntry]] = []
+        self.controls: list[tuple[int, OutboundControl]] = []
         self.records: list[tuple[Topic, str, Record]] = []
 
     def journal(self, partition: int, entry: JournalEntry) -> None:
         self.entries.append((partition, entry))
+
+    def control(self, partition: int, control: OutboundControl) -> None:
+        self.controls.append((partition, control))
 
     def report(self, event: AttemptEvent) -> None:
         self.records.append((Topic.ATTEMPTS, event.notification_id, event))
@@ -46,7 +59,7 @@ class Turn:
         self.records.append((Topic.DEAD_LETTERS, f"{letter.topic}-{letter.partition}", letter))
 
     def __bool__(self) -> bool:
-        return bool(self.entries or self.records)
+        return bool(self.entries or self.controls or self.records)
 
 
 class Transactions:
@@ -78,6 +91,8 @@ class Transactions:
             self._producer.begin_transaction()
             for partition, entry in turn.entries:
                 self._produce(Topic.JOURNAL, entry.command_id, entry, partition)
+            for partition, control in turn.controls:
+                self._produce(Topic.CONTROLS, key_of(control), control, partition)
             for topic, key, record in turn.records:
                 self._produce(topic, key, record, -1)
             if offsets:

@@ -73,7 +73,7 @@ class Worker:
             rates,
             self._reader.done,
         )
-        self._brakes = Brakes(self._lanes, self._clock.now, self._day_zone)
+        self._brakes = Brakes(self._lanes, self._operating, self._clock.now, self._day_zone)
         self._cancels = Cancels(self._providers, self._books, self._done)
         self._calls = Calls(
             self._providers, config.public_base_url, self._books, self._brakes, self._cancels, self._over
@@ -138,7 +138,7 @@ class Worker:
             case CommandKind.FETCH:
                 self._fetches.begin(waiting)
             case CommandKind.HEED:
-                self._heed(waiting.command)
+                self._heed(waiting)
                 self._done(waiting)
             case CommandKind.CANCEL:
                 self._take_cancellation(waiting)
@@ -159,12 +159,13 @@ class Worker:
             waiting.partition, entry, CommandResult.ACCEPTED, waiting.command.sid, "by callback"
         )
 
-    def _heed(self, command: OutboundCommand) -> None:
+    def _heed(self, waiting: Waiting) -> None:
         """A callback has told of a message's failure what concerns those behind it."""
+        command = waiting.command
         provider = self._providers.get(command.provider)
         if provider is not None and command.error_code is not None:
             verdict = provider.verdict(command.error_code, command.sender)
-            self._brakes.told_at(command.created_at, command, command.error_code, verdict)
+            self._brakes.told_at(command.created_at, waiting, command.error_code, verdict)
 
     def _take_cancellation(self, waiting: Waiting) -> None:
         """From now on it is never started, also when it is read later. What was started is canceled where it

@@ -10,18 +10,27 @@ import pytest
 from structlog.testing import capture_logs
 
 from schemas.records import OutboundCommand
+from schemas.vocabulary import Priority
 from sinks.outbound.brakes import Brakes, next_day
 from sinks.outbound.lanes import Lanes
 from sinks.outbound.pacing.pauses import Pause, Reach, Scope
 from sinks.outbound.pacing.rate import Rates, SenderRate
+from sinks.outbound.pacing.waiting import Waiting
 from sinks.outbound.provider import Ambiguous, NotSent, Rejected, SendAnswer
 from sinks.outbound.twilio_codes import verdict, verdict_of_status
 from sinks.outbound.twilio_form import is_service
 from tests.outbound.examples import SENDER, command, now_ms
-from tests.outbound.recorded_pacing import RecordedPacing
+from tests.outbound.recorded_pacing import RecordedDecisions, RecordedPacing
 from tests.outbound.simulator import SERVICE
 
-WANTED = command()
+PARTITION = 3
+
+
+def read(command: OutboundCommand) -> Waiting:
+    return Waiting(command, Priority.NORMAL, "normal", PARTITION, 0)
+
+
+WANTED = read(command())
 THE_SENDER, THE_PROVIDER = Scope(Reach.SENDER, SENDER), Scope(Reach.PROVIDER, "twilio")
 AWAY = NotSent("no connection", unreachable=True)
 
@@ -32,7 +41,7 @@ def refused(code: int) -> Rejected:
 
 def held_after(*answers: SendAnswer, zone: str | None = None) -> list[Pause]:
     pacing = RecordedPacing()
-    brakes = Brakes(pacing, now_ms, lambda sender: zone)
+    brakes = Brakes(pacing, RecordedDecisions(), now_ms, lambda sender: zone)
     for answer in answers:
         brakes.answered(WANTED, answer)
     return pacing.held
@@ -45,7 +54,7 @@ def left_s(pause: Pause) -> float:
 
 def test_the_lanes_are_what_brakes_need() -> None:
     lanes = Lanes(Rates(SenderRate()))
-    brakes = Brakes(lanes, now_ms)
+    brakes = Brakes(lanes, RecordedDecisions(), now_ms)
     brakes.answered(WANTED, refused(30034))
     brakes.answered(WANTED, NotSent("throttled", throttled=True))
     assert [pause.scope for pause in lanes.pauses()] == [THE_SENDER]
@@ -56,7 +65,9 @@ def test_a_throttled_sender_is_slowed_down_and_kept_back_for_no_less_than_it_was
     wait_s: float | None, wait_ms: int
 ) -> None:
     pacing = RecordedPacing()
-    Brakes(pacing, now_ms).answered(WANTED, NotSent("throttled", throttled=True, retry_after_s=wait_s))
+    Brakes(pacing, RecordedDecisions(), now_ms).answered(
+        WANTED, NotSent("throttled", throttled=True, retry_after_s=wait_s)
+    )
     assert pacing.slowed == [(SENDER, wait_ms)]
     assert pacing.held == []
 
@@ -125,7 +136,7 @@ def test_a_mistake_of_ours_makes_a_passing_pause_a_lasting_one() -> None:
 
 
 def test_all_that_is_refused_for_one_reason_costs_one_alarm() -> None:
-    brakes = Brakes(RecordedPacing(), now_ms)
+    brakes = Brakes(RecordedPacing(), RecordedDecisions(), now_ms)
     with capture_logs() as logs:
         for _ in range(50):
             brakes.answered(WANTED, refused(30034))
@@ -136,7 +147,7 @@ def test_all_that_is_refused_for_one_reason_costs_one_alarm() -> None:
 
 def test_an_alarm_comes_again_after_it_was_mended_and_broke_again() -> None:
     pacing = RecordedPacing()
-    brakes = Brakes(pacing, now_ms)
+    brakes = Brakes(pacing, RecordedDecisions(), now_ms)
     with capture_logs() as logs:
         brakes.answered(WANTED, refused(30034))
         pacing.held.clear()  # resumed
@@ -158,10 +169,12 @@ def test_a_senders_number_is_not_written_out_in_the_log() -> None:
     assert logs[0]["name"] == "…" + SENDER[-4:]
 
 
-def held_later(code: int, wanted: OutboundCommand = WANTED) -> list[Pause]:
+def held_later(code: int, wanted: OutboundCommand = WANTED.command) -> list[Pause]:
     pacing = RecordedPacing()
     by_service = is_service(wanted.sender)
-    Brakes(pacing, now_ms).told_later(wanted, code, verdict_of_status(code, by_service=by_service))
+    Brakes(pacing, RecordedDecisions(), now_ms).told_later(
+        read(wanted), code, verdict_of_status(code, by_service=by_service)
+    )
     assert pacing.slowed == []
     return pacing.held
 
@@ -186,7 +199,7 @@ def test_one_bad_number_of_a_service_does_not_stop_the_service() -> None:
 
 def heard(code: int, ago_ms: int) -> RecordedPacing:
     pacing, wanted = RecordedPacing(), command()
-    Brakes(pacing, now_ms).told_at(now_ms() - ago_ms, wanted, code, verdict(code))
+    Brakes(pacing, RecordedDecisions(), now_ms).told_at(now_ms() - ago_ms, read(wanted), code, verdict(code))
     return pacing
 
 
@@ -209,3 +222,27 @@ def test_a_callback_that_tells_of_a_mistake_of_ours_pauses_also_when_it_comes_la
 
 def test_a_callback_of_long_ago_says_nothing_of_now() -> None:
     assert heard(30034, 4_000_000).held == []
+
+
+def test_what_needs_a_person_is_written_down_once_where_the_sender_is_and_nothing_else_is() -> None:
+    decisions = RecordedDecisions()
+    brakes = Brakes(RecordedPacing(), decisions, now_ms)
+    for answer in (
+        AWAY,
+        NotSent("throttled", throttled=True),
+        refused(30035),
+        refused(30034),
+        refused(30034),
+    ):
+        brakes.answered(WANTED, answer)
+    assert decisions.written == [(PARTITION, THE_SENDER)]
+
+
+@pytest.mark.parametrize(("heard_ago_ms", "held"), [(20_001, []), (20_000, []), (19_999, [THE_SENDER])])
+def test_what_was_heard_of_before_a_person_said_it_is_mended_does_not_pause_again(
+    heard_ago_ms: int, held: list[Scope]
+) -> None:
+    pacing, now = RecordedPacing(), now_ms()
+    decisions = RecordedDecisions(resumed={THE_SENDER: now - 20_000})
+    Brakes(pacing, decisions, lambda: now).told_at(now - heard_ago_ms, WANTED, 30034, verdict(30034))
+    assert [pause.scope for pause in pacing.held] == held

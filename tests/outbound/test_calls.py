@@ -18,7 +18,7 @@ from sinks.outbound.lanes import Waiting
 from sinks.outbound.provider import Accepted, Ambiguous, Rejected, SendAnswer, Verdict
 from tests.outbound.examples import BODY, RECIPIENT, SENDER, command, now_ms
 from tests.outbound.fake_provider import NAME, Pigeons
-from tests.outbound.recorded_pacing import RecordedPacing
+from tests.outbound.recorded_pacing import RecordedDecisions, RecordedPacing
 
 pytestmark = pytest.mark.anyio
 
@@ -37,7 +37,12 @@ async def called(pigeons: Pigeons) -> tuple[AttemptEvent, list[str], list[dict[s
     providers = {NAME: pigeons}
     cancels = Cancels(providers, books, lambda waiting: None)
     calls = Calls(
-        providers, "http://127.0.0.1:9", books, Brakes(RecordedPacing(), now_ms), cancels, over.append
+        providers,
+        "http://127.0.0.1:9",
+        books,
+        Brakes(RecordedPacing(), RecordedDecisions(), now_ms),
+        cancels,
+        over.append,
     )
     wanted = command(provider=NAME)
     entry = started(wanted, now_ms())

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from schemas.records import OutboundControl
 from schemas.vocabulary import CommandResult, ControlAction, ControlScope
-from sinks.outbound.controls import Closing, Controls, Numbered, closing
+from sinks.outbound.controls import Closing, Controls, Numbered, alarm, closing
 from sinks.outbound.pacing.pauses import EVERYTHING, Reach, Scope
 from tests.outbound.examples import entry
 
@@ -188,3 +188,22 @@ def test_only_what_is_held_can_be_decided_about(action: str, state: CommandResul
 @pytest.mark.parametrize("action", ["release", "drop"])
 def test_a_command_that_has_ended_meanwhile_has_nothing_left_to_decide(action: str) -> None:
     assert closing(decision(action), None) is None
+
+
+def test_the_sinks_own_pause_is_one_like_a_persons_and_ends_when_somebody_resumes() -> None:
+    lanes = Lanes()
+    controls = Controls(lanes)
+    controls.take_over(0, numbered(alarm(SENDER, "twilio answers 30034", NOW)), NOW)
+    assert lanes.paused == {SENDER: ("twilio answers 30034 (notifystream outbound)", None)}
+    controls.take(0, 1, control("resume", SENDER, at=NOW + 5), NOW + 5)
+    assert lanes.paused == {}
+
+
+def test_when_a_scope_was_last_resumed_is_known_as_long_as_nobody_pauses_it_again() -> None:
+    controls = Controls(Lanes())
+    controls.take_over(0, numbered(control("pause", TENANT), control("resume", TENANT, at=NOW + 5)), NOW)
+    controls.take_over(1, numbered(control("resume", TENANT, at=NOW + 3)), NOW)
+    assert controls.resumed_at(TENANT) == NOW + 5
+    assert controls.resumed_at(SENDER) == 0
+    controls.take(0, 2, control("pause", TENANT, at=NOW + 6), NOW + 6)
+    assert controls.resumed_at(TENANT) == NOW + 3

@@ -210,3 +210,17 @@ def test_results_are_counted_by_sender_result_and_class() -> None:
     assert {(e.sender, e.result, e.error_class): n for e, n in world.books.endings.items()} == {
         (SENDER, CommandResult.ABSENT, None): 1
     }
+
+
+def test_an_alarm_stands_written_where_the_sender_is_and_one_of_the_account_on_all_that_is_owned() -> None:
+    world = World()
+    world.books.take_over(4, Journal())
+    world.operating.write_down(4, Scope(Reach.SENDER, SENDER), "30034", NOW)
+    world.operating.write_down(4, Scope(Reach.PROVIDER, "twilio"), "20003", NOW)
+    written = world.books.take_turn().controls
+    assert [(partition, each.scope, each.target) for partition, each in written] == [
+        (4, ControlScope.SENDER, SENDER),
+        (0, ControlScope.PROVIDER, "twilio"),
+        (4, ControlScope.PROVIDER, "twilio"),
+    ]
+    assert {each.until for _, each in written} == {None}

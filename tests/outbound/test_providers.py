@@ -23,7 +23,7 @@ from sinks.outbound.provider import TWILIO, Ambiguous, Providers, SendAnswer
 from tests.outbound.eventually import eventually
 from tests.outbound.examples import command, now_ms
 from tests.outbound.fake_provider import NAME, UNFIT, Pigeons
-from tests.outbound.recorded_pacing import RecordedPacing
+from tests.outbound.recorded_pacing import RecordedDecisions, RecordedPacing
 
 pytestmark = pytest.mark.anyio
 SENDER = "loft-1"
@@ -44,7 +44,7 @@ class World:
         providers: Providers = {TWILIO: self.twilio, NAME: self.pigeons}
         self.journal = Journal()
         self.books.take_over(0, self.journal)
-        self.brakes = Brakes(self.pacing, now_ms)
+        self.brakes = Brakes(self.pacing, RecordedDecisions(), now_ms)
         self.cancels = Cancels(providers, self.books, self.done.append)
         self.calls = Calls(
             providers, "http://127.0.0.1:9", self.books, self.brakes, self.cancels, self.over.append

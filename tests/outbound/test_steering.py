@@ -201,25 +201,55 @@ def waits_paused(since: int, state: SenderState) -> bool:
     return state.at >= since and bool(state.pauses) and sum(lane.waiting for lane in state.lanes) == 1
 
 
-def test_a_pause_outlives_the_process_and_what_stands_behind_the_last_record_is_no_lag(
+@pytest.fixture
+def restarted(
     registry: str, simulator: Simulator, tmp_path_factory: pytest.TempPathFactory
-) -> None:
+) -> Iterator[Steered]:
     """On a real broker, which keeps the offsets of transactions and writes markers behind the records."""
     directory = tmp_path_factory.mktemp("restart")
-    port = free_port()
     with on_a_real_broker(directory, registry) as world:
-        steered = Steered(world, simulator, directory)
-        wanted = command(sender="+15005550051", recipient="+12025550451")
-        steered.decide(decisions.resume(ControlScope.SENDER, wanted.sender, steered.who()))
-        steered.decide(decisions.pause(ControlScope.SENDER, wanted.sender, steered.who()))
-        world.command(wanted)
-        for number in range(2):
-            began = now_ms()
-            log = directory / f"outbound{number}"
-            with outbound(world, simulator.url, log, "--metrics-port", str(port)):
-                steered.await_state(wanted.sender, "to wait paused", partial(waits_paused, began))
-                wait_until(lambda: lag(get(port, "/metrics")) == 0, WAIT_S, "everything to be read")
-                assert simulator.requests(wanted.command_id) == []
-                if number == 1:
-                    steered.decide(decisions.resume(ControlScope.SENDER, wanted.sender, steered.who()))
-                    world.await_result(wanted.command_id, ACCEPTED)
+        yield Steered(world, simulator, directory)
+
+
+def test_a_pause_outlives_the_process_and_what_stands_behind_the_last_record_is_no_lag(
+    restarted: Steered,
+) -> None:
+    world, simulator, port = restarted.world, restarted.simulator, restarted.ports[0]
+    wanted = command(sender="+15005550051", recipient="+12025550451")
+    restarted.decide(decisions.resume(ControlScope.SENDER, wanted.sender, restarted.who()))
+    restarted.decide(decisions.pause(ControlScope.SENDER, wanted.sender, restarted.who()))
+    world.command(wanted)
+    for number in range(2):
+        began = now_ms()
+        log = restarted.directory / f"outbound{number}"
+        with outbound(world, simulator.url, log, "--metrics-port", str(port)):
+            restarted.await_state(wanted.sender, "to wait paused", partial(waits_paused, began))
+            wait_until(lambda: lag(get(port, "/metrics")) == 0, WAIT_S, "everything to be read")
+            assert simulator.requests(wanted.command_id) == []
+            if number == 1:
+                restarted.decide(decisions.resume(ControlScope.SENDER, wanted.sender, restarted.who()))
+                world.await_result(wanted.command_id, ACCEPTED)
+
+
+def test_a_sender_the_provider_does_not_know_costs_one_command_also_when_the_process_begins_anew(
+    restarted: Steered,
+) -> None:
+    world, simulator, unknown = restarted.world, restarted.simulator, "+15005550001"
+    first = command(sender=unknown, recipient="+12025550461")
+    with outbound(world, simulator.url, restarted.directory / "outbound0"):
+        world.command(first)
+        world.await_result(first.command_id, CommandResult.REJECTED)
+        restarted.await_paused(unknown, ControlScope.SENDER, waiting=0)
+    wanted = command(sender=unknown, recipient="+12025550462")
+    world.command(wanted)
+    began = now_ms()
+    with outbound(world, simulator.url, restarted.directory / "outbound1"):
+        restarted.await_state(unknown, "to wait paused", partial(waits_paused, began))
+        state = restarted.state(unknown)
+        assert state is not None
+        assert [each.reason for each in state.pauses] == [
+            "twilio answers 21212 (configuration) (notifystream outbound)"
+        ]
+        assert simulator.requests(wanted.command_id) == []
+        restarted.decide(decisions.resume(ControlScope.SENDER, unknown, restarted.who()))
+        world.await_result(wanted.command_id, CommandResult.REJECTED)
