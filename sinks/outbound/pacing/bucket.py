@@ -12,14 +12,21 @@ UNIT = 1_000_000_000
 LATE_MS = 10
 """How late a call may begin after its token was there without the sender losing rate for it."""
 
+HELD_UP_MS = 100
+"""By how much longer than another a call may be on its way without the two coming too close together."""
+
 
 class Bucket(msgspec.Struct, frozen=True):
-    """In any stretch of `t` seconds no more than `burst + rate * t` segments go.
+    """In any stretch of `t` seconds no more than `burst + rate * t` segments go, nor arrive.
+
+    What begins at its moment may be held up on its way, and then comes together with what follows it. So of
+    the burst, `rate * HELD_UP_MS` are kept back, as far as one segment is left; below ten a second nothing,
+    where that would be less than a segment.
 
     Who always comes a little late to a full bucket loses what ran over. So a bucket has room above what a
-    text waits for: what comes in within LATE_MS. That room is taken from the burst where the burst has it;
-    where it has not (less than one segment and that), the bucket is larger by it: at most `rate * LATE_MS`,
-    four segments at 400 a second, a hundredth of one at 1.
+    text waits for: what comes in within LATE_MS. That room, too, is taken from the burst where the burst has
+    it; where it has not (less than one segment and that), the bucket is larger by it: at most `rate *
+    LATE_MS`, four segments at 400 a second, a hundredth of one at 1. A burst of `1 + rate * 0.11` has both.
 
     A text cannot be cut in pieces: one longer than `reach` waits for that much and leaves a debt behind. By
     what the last such text has more than `reach` the bound can be exceeded.
@@ -36,7 +43,8 @@ class Bucket(msgspec.Struct, frozen=True):
     def empty(cls, rate: float, burst: float, at: int) -> "Bucket":
         gain = int(rate * UNIT / 1000)
         late = gain * LATE_MS
-        reach = max(UNIT, int(burst * UNIT) - late)
+        held_up = gain * HELD_UP_MS if gain * HELD_UP_MS >= UNIT else 0
+        reach = max(UNIT, int(burst * UNIT) - held_up - late)
         return cls(gain, reach, reach + late, 0, at)
 
     def filled(self) -> "Bucket":

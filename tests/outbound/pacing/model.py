@@ -10,7 +10,7 @@ from fractions import Fraction
 
 from schemas.records import OutboundCommand
 from sinks.outbound.lanes import Waiting
-from sinks.outbound.pacing.bucket import LATE_MS
+from sinks.outbound.pacing.bucket import HELD_UP_MS, LATE_MS
 from sinks.outbound.pacing.pauses import EVERYTHING, Reach, Scope
 from sinks.outbound.pacing.rate import SenderRate
 from tests.outbound.pacing.examples import ORDER
@@ -90,7 +90,8 @@ class Model:
     @property
     def _reach(self) -> Fraction:
         room = Fraction(self.rate.segments_per_s) / 1000 * LATE_MS
-        return max(Fraction(1), Fraction(self.rate.burst) - room)
+        held_up = Fraction(self.rate.segments_per_s) / 1000 * HELD_UP_MS
+        return max(Fraction(1), Fraction(self.rate.burst) - (held_up if held_up >= 1 else 0) - room)
 
     def _never_fits(self, waiting: Waiting) -> bool:
         return self.rate.daily_segments is not None and waiting.cost > self.rate.daily_segments

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from schemas.vocabulary import Priority
 from sinks.outbound.lanes import Lanes, Waiting
-from sinks.outbound.pacing.bucket import LATE_MS
+from sinks.outbound.pacing.bucket import LATE_MS, UNIT, Bucket
 from sinks.outbound.pacing.pauses import EVERYTHING, Reach, Scope
 from sinks.outbound.pacing.rate import Rates, SenderRate
 from sinks.outbound.pacing.spending import Spending
@@ -204,7 +204,7 @@ def test_no_window_sees_more_calls_than_the_bucket_however_late_turns_and_commit
         begin()
         assert turn < 10_000
     room = rate * LATE_MS / 1000
-    depth, reach = max(burst, 1 + room), max(1.0, burst - room)
+    depth, reach = max(burst, 1 + room), Bucket.empty(rate, burst, T0).reach / UNIT
     for calls in went.values():
         for first in range(len(calls)):
             total = 0

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sinks.outbound.pacing.bucket import LATE_MS, Bucket
+from sinks.outbound.pacing.bucket import HELD_UP_MS, LATE_MS, UNIT, Bucket
 
 RATES = st.floats(0.1, 500, allow_nan=False)
 BURSTS = st.floats(1, 50, allow_nan=False)
@@ -48,8 +48,20 @@ def test_no_stretch_of_time_sees_more_than_the_burst_and_the_rate(
     rate: float, burst: float, demands: list[tuple[int, int]]
 ) -> None:
     room = rate * LATE_MS / 1000
-    demands = [(pause, min(cost, max(1, int(burst - room)))) for pause, cost in demands]
+    reach = full(rate, burst).reach // UNIT
+    demands = [(pause, min(cost, reach)) for pause, cost in demands]
     assert most_over(taken(full(rate, burst), demands), rate) <= max(burst, 1 + room) + 1e-6
+
+
+@given(st.floats(10, 500), st.floats(0, 50), DEMANDS, st.lists(st.integers(0, HELD_UP_MS), min_size=60))
+def test_calls_that_are_held_up_on_their_way_do_not_arrive_too_close_together_either(
+    rate: float, more: float, demands: list[tuple[int, int]], held_up: list[int]
+) -> None:
+    burst = 2 + rate * (LATE_MS + HELD_UP_MS) / 1000 + more
+    demands = [(pause % 50, min(cost, full(rate, burst).reach // UNIT)) for pause, cost in demands]
+    went = taken(full(rate, burst), demands)
+    came = sorted((at + later, cost) for (at, cost), later in zip(went, held_up, strict=False))
+    assert most_over(came, rate) <= burst + 1e-6
 
 
 @given(RATES, BURSTS, DEMANDS)
@@ -58,7 +70,7 @@ def test_long_texts_exceed_the_bound_by_no_more_than_the_last_ones_excess(
 ) -> None:
     went = taken(full(rate, burst), demands)
     room = rate * LATE_MS / 1000
-    depth, reach = max(burst, 1 + room), max(1.0, burst - room)
+    depth, reach = max(burst, 1 + room), full(rate, burst).reach / UNIT
     for first in range(len(went)):
         segments = 0
         for moment, cost in went[first:]:
