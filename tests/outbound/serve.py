@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import sys
 
+import msgspec
 import structlog
 from prometheus_client import start_http_server
 
@@ -17,6 +18,7 @@ from sandbox.serving import announce, end_with_stdin
 from schemas.clients import Kafka
 from sinks.outbound.config import OutboundConfig
 from sinks.outbound.worker import run
+from streams.policy import DEFAULTS, SenderProfile, SenderType
 from tests.outbound.simulator import account_at
 
 STREAMS_GROUP = "streams"
@@ -32,6 +34,9 @@ def main() -> int:
     parser.add_argument("--instance", default="0")
     parser.add_argument("--rate", type=float, default=1_000.0)
     parser.add_argument("--burst", type=float, default=1_000.0)
+    parser.add_argument("--slow", nargs="*", default=[], metavar="SENDER", help="have --slow-rate and -burst")
+    parser.add_argument("--slow-rate", type=float, default=1.0)
+    parser.add_argument("--slow-burst", type=float, default=1.0)
     parser.add_argument("--concurrency", type=int, default=16)
     parser.add_argument("--connect-timeout-s", type=float, default=1.0)
     parser.add_argument("--read-timeout-s", type=float, default=1.5)
@@ -44,6 +49,9 @@ def main() -> int:
     options = parser.parse_args()
     # stdout is for the READY line alone.
     structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
+    slow = SenderProfile(
+        type=SenderType.LONG_CODE, segments_per_s=options.slow_rate, burst=options.slow_burst
+    )
     config = OutboundConfig(
         kafka=Kafka(bootstrap_servers=options.bootstrap),
         schema_registry_url=options.registry,
@@ -64,6 +72,7 @@ def main() -> int:
         session_timeout_s=options.session_timeout_s,
         states_every_s=0.2,
         health_port=options.health_port,
+        policies=msgspec.structs.replace(DEFAULTS, senders=dict.fromkeys(options.slow, slow)),
     )
     if options.metrics_port is not None:
         start_http_server(options.metrics_port, addr="127.0.0.1")

@@ -16,7 +16,7 @@ import msgspec
 
 from schemas.records import ConsentChange, InboundMessage, OutboundCommand
 from schemas.vocabulary import Category, Channel, CommandKind, CommandResult, Consent, Priority
-from tests.outbound.chaos.terms import SENDERS, TENANTS
+from tests.outbound.chaos.terms import SENDERS, SLOW_SENDERS, TENANTS
 from tests.outbound.simulator import ACCOUNT
 
 R = CommandResult
@@ -25,6 +25,8 @@ _AREAS = (202, 212, 303, 312, 404, 415, 512, 617, 702, 808)
 # Nobody else lives there: an opt-out forbids what it is written for, and nothing else.
 _AREAS_OF_THE_UNWILLING = (907,)
 _LASTS_MS = 3_600_000
+# The slow senders' commands come early, so that most of the time some of them are waiting.
+_EARLY, _EARLY_SLOW = 4_000, 0.1
 
 
 class Kind(StrEnum):
@@ -84,6 +86,8 @@ def story(seed: int, number: int, now: int) -> Story:
     chance = random.Random(f"{seed}:{number}")
     kind = chance.choices(list(_WEIGHTS), list(_WEIGHTS.values()))[0]
     command = _command(chance, kind, now)
+    if number < _EARLY and chance.random() < _EARLY_SLOW and kind is not Kind.ALIKE:
+        command = msgspec.structs.replace(command, sender=chance.choice(SLOW_SENDERS))
     if kind is Kind.STALE:
         command = msgspec.structs.replace(command, not_after=now - 1)
     elif kind is Kind.SHORT:

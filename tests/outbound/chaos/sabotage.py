@@ -10,8 +10,14 @@ from collections.abc import Callable, Mapping
 from queue import SimpleQueue
 from typing import Any
 
+import msgspec
+
 from sinks.outbound.doubts import Doubts
 from sinks.outbound.journal import Journal
+from sinks.outbound.pacing import sender
+from sinks.outbound.pacing.meter import Meter
+from sinks.outbound.pacing.rate import SenderRate
+from sinks.outbound.pacing.spending import Spending
 from sinks.outbound.turn import Transactions, TurnFailed
 
 _LATE_S = 0.5
@@ -62,8 +68,19 @@ def hasty_proof() -> None:
     setattr(Doubts, "__init__", hasty)  # noqa: B010
 
 
+def full_bucket() -> None:
+    """Whoever takes a sender over lets it send as if it had been silent."""
+
+    def full(rate: SenderRate, spending: Spending, name: str, owned_since: int) -> Meter:
+        meter = Meter.empty(rate, owned_since)
+        return msgspec.structs.replace(meter, bucket=meter.bucket.filled())
+
+    setattr(sender, "_meter_after", full)  # noqa: B010 - as above
+
+
 SABOTAGE: Mapping[str, Callable[[], None]] = {
     "late-journal": late_journal,
     "called-again": called_again,
     "hasty-proof": hasty_proof,
+    "full-bucket": full_bucket,
 }

@@ -9,6 +9,15 @@ from tests.outbound.simulator import SERVICE
 PARTITIONS = 12
 TENANTS = ("acme", "beta")
 SENDERS = (*(f"+141555501{number:02d}" for number in range(47)), SERVICE)
+SLOW_SENDERS = tuple(f"+141555502{number:02d}" for number in range(6))
+"""Who always has more to send than it may: whoever takes its partition over could break its rate."""
+
+SLOW_RATE, SLOW_BURST = 1.5, 15.0
+"""Segments a second, and at once: what the ledger is held against."""
+
+HELD_UP = 5.0
+"""Segments beyond it that are no wrong: what was under way in a process that was stopped arrives when it goes
+on, together with what its successor sends; a whole bucket too much is three times as many."""
 
 # A request reaches the provider within the call window and the time a connection may take, 2 s, and is listed
 # LIST_LAG_S later: absence may be concluded from then on, and not before.
@@ -19,6 +28,7 @@ SESSION_TIMEOUT_S = 6.0
 FROZEN_S = 25.0
 SINK = (
     *("--rate", "400", "--burst", "100", "--concurrency", "64"),
+    *("--slow", *SLOW_SENDERS, "--slow-rate", str(SLOW_RATE), "--slow-burst", str(SLOW_BURST)),
     *("--call-window-s", "1", "--connect-timeout-s", "1", "--read-timeout-s", "1.5"),
     *("--settle-after-s", str(SETTLE_AFTER_S), "--hold-after-s", str(HOLD_AFTER_S)),
     *("--session-timeout-s", str(SESSION_TIMEOUT_S)),

@@ -12,6 +12,7 @@ from schemas.records import AttemptEvent, DeadLetter, OutboundCommand
 from schemas.vocabulary import CommandResult, ErrorClass, Priority
 from tests.outbound.chaos.outside import Place
 from tests.outbound.chaos.plan import Kind, Story
+from tests.outbound.chaos.terms import SLOW_BURST, SLOW_RATE, SLOW_SENDERS
 from tests.outbound.chaos.verdict import Verdict, judge
 from tests.outbound.examples import command
 
@@ -230,3 +231,23 @@ def test_dead_letters_are_of_what_nobody_can_read_and_of_nothing_else() -> None:
         "unreadable, and no dead letter",
         "a dead letter of what can be read",
     ]
+
+
+def paced(*moments_s: float) -> Verdict:
+    sender = SLOW_SENDERS[0]
+    commands = [command(sender=sender, segments=3) for _ in moments_s]
+    calls = [call(each, at_ms=int(at * 1000)) for each, at in zip(commands, moments_s, strict=True)]
+    return judged([], calls, [], *commands)
+
+
+def test_a_slow_sender_may_use_its_bucket_and_then_its_rate() -> None:
+    whole = int(SLOW_BURST / 3)
+    verdict = paced(*[0.0] * whole, *[number * 3 / SLOW_RATE for number in range(1, 4)])
+    assert not [each for each in verdict.wrong if "TOO FAST" in each]
+    assert verdict.fastest == 0
+
+
+def test_a_slow_sender_that_uses_its_bucket_twice_is_too_fast() -> None:
+    whole = int(SLOW_BURST / 3)
+    [told] = [each for each in paced(*[0.0] * whole, *[2.0] * whole).wrong if "TOO FAST" in each]
+    assert told.endswith(f"TOO FAST by {SLOW_BURST - 2 * SLOW_RATE:.1f} segments at the worst moment")

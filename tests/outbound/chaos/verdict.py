@@ -12,11 +12,13 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import NamedTuple
 
+from bench.outbound.pacing import Text, above_bucket
 from sandbox.carrier.ledger import Connection, Ledger, SeenRequest, SimMessage
 from schemas.records import AttemptEvent, DeadLetter, OutboundCommand
 from schemas.vocabulary import Channel, CommandResult, ErrorClass
 from tests.outbound.chaos.outside import Place
 from tests.outbound.chaos.plan import ENDS, Kind, Story
+from tests.outbound.chaos.terms import HELD_UP, SLOW_BURST, SLOW_RATE, SLOW_SENDERS
 from tests.outbound.simulator import command_of
 
 R = CommandResult
@@ -42,6 +44,7 @@ class Verdict:
     by_look_up: int = 0
     by_callback: int = 0
     dead_letter_copies: int = 0
+    fastest: float = float("-inf")
 
     def __str__(self) -> str:
         def listed(counts: Counter[str]) -> str:
@@ -53,7 +56,8 @@ class Verdict:
             f"{self.doubts} in doubt for a time; settled {self.by_look_up} by look-up, "
             f"{self.by_callback} by callback\nheld: {listed(self.held_because)}\n"
             f"the provider: {listed(self.behaviours)}; "
-            f"{self.dead_letter_copies} copies of dead letters"
+            f"{self.dead_letter_copies} copies of dead letters\n"
+            f"slow senders: {self.fastest:+.1f} segments above bucket and rate, at the worst moment"
         )
 
 
@@ -88,6 +92,7 @@ def judge(
         if last is not None and last.result is R.HELD:
             rivals = [each for each in pairs[_pair(found.command)] if _is_rival(each, last, told, seen)]
             verdict.held_because[_why_held(wrong, found, last, seen, claims, rivals)] += 1
+    _check_rates(verdict, stories, ledger)
     _check_dead_letters(verdict, set(unreadable), letters)
     return verdict
 
@@ -267,6 +272,20 @@ def _fate(command_id: str, seen: _Seen) -> str:
     if not calls:
         return "it was never called"
     return "its call: " + ", ".join(f"{call.behaviour} ({call.connection.value})" for call in calls)
+
+
+def _check_rates(verdict: Verdict, stories: Mapping[str, Story], ledger: Ledger) -> None:
+    """Whatever became of the processes, no slow sender was faster than its bucket and its rate allow."""
+    texts: dict[str, list[Text]] = {sender: [] for sender in SLOW_SENDERS}
+    for request in sorted(ledger.requests, key=lambda each: each.at_ms):
+        found = stories.get(command_of(request.status_callback))
+        if found is not None and found.command.sender in texts:
+            texts[found.command.sender].append(Text(request.at_ms / 1000, found.command.segments))
+    for sender, came in texts.items():
+        above = above_bucket(came, SLOW_RATE, SLOW_BURST)
+        verdict.fastest = max(verdict.fastest, above)
+        if above > HELD_UP:
+            verdict.wrong.append(f"{sender}: TOO FAST by {above:.1f} segments at the worst moment")
 
 
 def _check_dead_letters(verdict: Verdict, unreadable: set[Place], letters: Sequence[DeadLetter]) -> None:
