@@ -169,7 +169,8 @@ COMMANDS = st.lists(
     COMMANDS,
     st.sampled_from([1.0, 10.0, 100.0, 400.0]),
     st.sampled_from([1.0, 3.0, 10.0]),
-    st.lists(st.integers(1, 400), min_size=1, max_size=20),
+    # One long one among them, so that the slowest senders come to their end, too.
+    st.lists(st.integers(1, 400), max_size=20).map(lambda pauses: [*pauses, 400]),
     st.integers(0, 50),
     st.integers(1, 12),
 )
@@ -202,7 +203,7 @@ def test_no_window_sees_more_calls_than_the_bucket_however_late_turns_and_commit
         begin()
         lanes.journaled(called_up)
         begin()
-        assert turn < 10_000
+        assert turn < 20_000
     room = rate * LATE_MS / 1000
     depth, reach = max(burst, 1 + room), Bucket.empty(rate, burst, T0).reach / UNIT
     for calls in went.values():
