@@ -162,7 +162,7 @@ class Settings(BaseSettings):
     # Outbound
     sender_rate: float = Field(1.0, description="Segments per second and sender.", gt=0)
     sender_burst: float = Field(1.0, description="Segments a sender may send at once after a pause.", ge=1)
-    outbound_concurrency: int = Field(32, description="API calls in flight per process.", ge=1, le=1000)
+    outbound_concurrency: int = Field(128, description="API calls in flight per process.", ge=1, le=1000)
     twilio_connect_timeout_s: float = Field(3.0, description="Seconds to connect to the API.", gt=0)
     twilio_read_timeout_s: float = Field(10.0, description="Seconds to wait for the API's answer.", gt=0)
     call_window_s: float = Field(

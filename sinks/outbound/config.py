@@ -49,7 +49,7 @@ class OutboundConfig(msgspec.Struct, frozen=True, kw_only=True):
     streams_group: str
     sender_rate: float = 1.0
     sender_burst: float = 1.0
-    concurrency: int = 32
+    concurrency: int = 128
     call_window_s: float = 5.0
     settle_after_s: float = 120.0
     hold_after_s: float = 3600.0
