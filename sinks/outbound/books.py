@@ -6,6 +6,7 @@ the memory does for longer than one turn. Leaves to others: when a turn is commi
 
 import time
 from collections import Counter
+from enum import StrEnum
 from typing import NamedTuple
 
 from confluent_kafka import Message
@@ -44,6 +45,17 @@ class Ending(NamedTuple):
     error_class: ErrorClass | None
 
 
+class FetchEnd(StrEnum):
+    """What became of a question about a message's status."""
+
+    ANSWERED = "answered"
+    # The provider knows no such message.
+    UNKNOWN = "unknown"
+    FAILED = "failed"
+    # Not asked: too many questions were waiting, or its answer came too late for anybody.
+    SHED = "shed"
+
+
 class Books:
     """The journals of the partitions owned now, and the turn in the making. For the event loop only."""
 
@@ -52,6 +64,7 @@ class Books:
         self._turn = Turn()
         self._written_at: dict[str, int] = {}
         self.endings: Counter[Ending] = Counter()
+        self.fetches: Counter[FetchEnd] = Counter()
 
     @property
     def journals(self) -> dict[int, Journal]:

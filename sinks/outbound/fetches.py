@@ -1,6 +1,8 @@
-"""Asking the provider for messages that went quiet, a few at a time; the answers go into the books.
+"""Asking the provider for single messages, a few at a time; the answers go into the books.
 
-A code that comes to light so is told to the brakes: its callback may never have been heard.
+Guarantees: never more requests a second than the budget; what cannot be asked within it is shed and counted,
+and keeps nothing else from being read. Leaves to `streams.delivery`: whom to ask about, and asking again. A
+code that comes to light so is told to the brakes: its callback may never have been heard.
 """
 
 import asyncio
@@ -9,7 +11,7 @@ from collections.abc import Callable
 
 import structlog
 
-from sinks.outbound.books import Books
+from sinks.outbound.books import Books, FetchEnd, now_ms
 from sinks.outbound.brakes import Brakes
 from sinks.outbound.lanes import Waiting
 from sinks.outbound.provider import LookupFailed, Providers
@@ -18,6 +20,10 @@ log = structlog.get_logger(__name__)
 
 PARALLEL = 4
 """Fetches at the same time; each takes one of the provider's connections."""
+
+
+_LONGEST_QUEUE_S = 60.0
+"""More than the budget allows in this time does not wait, but is shed."""
 
 
 class Budget:
@@ -53,10 +59,14 @@ class Fetches:
         self._brakes = brakes
         self._done = done
         self._budget = Budget(per_s)
+        self._most = max(PARALLEL, int(per_s * _LONGEST_QUEUE_S))
         self._slots = asyncio.Semaphore(PARALLEL)
         self._tasks: set[asyncio.Task[None]] = set()
 
     def begin(self, waiting: Waiting) -> None:
+        if len(self._tasks) >= self._most:
+            self._shed(waiting)
+            return
         task = asyncio.get_running_loop().create_task(self._fetch(waiting))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -69,8 +79,12 @@ class Fetches:
     async def _fetch(self, waiting: Waiting) -> None:
         """A failure is not repeated here, delivery asks again by itself."""
         async with self._slots:
-            await asyncio.sleep(self._budget.wait_s(time.monotonic()))
             command = waiting.command
+            if command.not_after <= now_ms():
+                self._shed(waiting)
+                return
+            await asyncio.sleep(self._budget.wait_s(time.monotonic()))
+            end = FetchEnd.FAILED
             try:
                 provider = self._providers.get(command.provider)
                 if provider is None:
@@ -82,9 +96,16 @@ class Fetches:
                 error = type(unforeseen).__name__
                 log.error("a fetch ended unforeseen", command_id=command.command_id, error=error)
             else:
+                end = FetchEnd.UNKNOWN
                 if status is not None:
+                    end = FetchEnd.ANSWERED
                     self._books.status(status)
                     if status.error_code is not None:
                         verdict = provider.verdict(status.error_code, command.sender)
                         self._brakes.told_later(waiting, status.error_code, verdict)
+            self._books.fetches[end] += 1
+        self._done(waiting)
+
+    def _shed(self, waiting: Waiting) -> None:
+        self._books.fetches[FetchEnd.SHED] += 1
         self._done(waiting)

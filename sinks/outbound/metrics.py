@@ -13,7 +13,7 @@ from prometheus_client.metrics_core import Metric
 
 from schemas.records import SenderState
 from schemas.vocabulary import CommandResult
-from sinks.outbound.books import Books
+from sinks.outbound.books import Books, FetchEnd
 from sinks.outbound.watching import Place, Watching
 from streams.collecting import LoopCollector, counter, gauge
 from streams.progress import Progress
@@ -35,6 +35,7 @@ class Name(StrEnum):
     HELD = "outbound_held"
     PAUSED = "outbound_paused"
     RESULTS = "outbound_results"
+    FETCHES = "outbound_fetches"
     JOURNAL = "outbound_journal_entries"
     TURNS = "outbound_turns"
     COMMIT_AGE = "outbound_commit_age_seconds"
@@ -63,6 +64,8 @@ HELP = {
     # 1 by an operator or by a refusal that a person must mend: `notifystream senders` says why.
     Name.PAUSED: "Pauses that keep a sender's commands waiting, by their scope.",
     Name.RESULTS: "Results of commands, by sender, result and class of error.",
+    # Shed: more is asked than FETCHES_PER_S allows; the quiet are asked about again, prices at most thrice.
+    Name.FETCHES: "Questions to the provider about single messages, by what became of them.",
     # Grows by what is sent in seven days.
     Name.JOURNAL: "Commands that the journals in memory know.",
     Name.TURNS: "Transactions committed.",
@@ -108,6 +111,8 @@ class Metrics(LoopCollector):
             for ending, count in self._books.endings.items()
         }
         yield counter(Name.RESULTS, HELP[Name.RESULTS], ("sender", "result", "error_class"), results)
+        fetches = {(end.value,): self._books.fetches[end] for end in FetchEnd}
+        yield counter(Name.FETCHES, HELP[Name.FETCHES], ("result",), fetches)
         journals = self._books.journals
         yield _gauge(Name.JOURNAL, (), {(): float(sum(map(len, journals.values())))})
         yield counter(Name.TURNS, HELP[Name.TURNS], (), {(): self._watching.turns})

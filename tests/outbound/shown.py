@@ -9,7 +9,7 @@ from prometheus_client.metrics_core import Metric
 
 from schemas.records import LaneState, PauseState, SenderState
 from schemas.vocabulary import CommandResult, ControlScope, ErrorClass, Priority
-from sinks.outbound.books import Books, Ending
+from sinks.outbound.books import Books, Ending, FetchEnd
 from sinks.outbound.journal import Journal
 from sinks.outbound.metrics import Metrics
 from sinks.outbound.watching import Place, Watching
@@ -53,6 +53,7 @@ def metrics() -> Metrics:
     journal.record(entry("b:1", CommandResult.IN_DOUBT, started_at=NOW - 30_000))
     journal.record(entry("c:1", CommandResult.IN_DOUBT, started_at=NOW - 10_000))
     books.take_over(0, journal)
+    books.fetches[FetchEnd.SHED] = 2
     books.endings = Counter({Ending(SENDER, CommandResult.REJECTED, ErrorClass.RATE): 4})
 
     def states(now: int) -> Iterator[SenderState]:

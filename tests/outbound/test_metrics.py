@@ -39,6 +39,7 @@ async def test_what_a_sender_does_is_shown_by_sender_and_lane() -> None:
     }
     assert {name: found[name][SENDER,] for name in by_sender} == by_sender
     assert found[Name.PAUSED] == {(SENDER, "tenant"): 2}
+    assert found["outbound_fetches_total"]["shed",] == 2
     assert found["outbound_results_total"] == {(SENDER, "rejected", "rate"): 4}
 
 

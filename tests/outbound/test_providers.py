@@ -10,7 +10,7 @@ import pytest
 
 from schemas.records import AttemptEvent, JournalEntry, OutboundCommand, ProviderStatus
 from schemas.vocabulary import Channel, CommandKind, CommandResult, ErrorClass, Priority
-from sinks.outbound.books import Books
+from sinks.outbound.books import Books, FetchEnd
 from sinks.outbound.brakes import Brakes
 from sinks.outbound.calls import Calls
 from sinks.outbound.cancels import Cancels
@@ -33,6 +33,7 @@ SENDER = "loft-1"
 class World:
     """The sink's parts around two providers, without a broker."""
 
+    fetches_per_s: float = 1e6
     twilio: Pigeons = field(default_factory=Pigeons)
     pigeons: Pigeons = field(default_factory=Pigeons)
     pacing: RecordedPacing = field(default_factory=RecordedPacing)
@@ -49,7 +50,7 @@ class World:
         self.calls = Calls(
             providers, "http://127.0.0.1:9", self.books, self.brakes, self.cancels, self.over.append
         )
-        self.fetches = Fetches(providers, self.books, self.brakes, self.done.append, per_s=1e6)
+        self.fetches = Fetches(providers, self.books, self.brakes, self.done.append, self.fetches_per_s)
         self.doubts = Doubts(providers, 10.0, 100.0)
 
     async def call(self, wanted: OutboundCommand) -> AttemptEvent:
@@ -191,3 +192,36 @@ async def test_a_fetch_from_a_provider_that_nobody_knows_is_over() -> None:
     world.fetches.begin(fetch("feather-1", "owl"))
     await eventually(lambda: world.done)
     assert world.books.take_turn().records == []
+
+
+async def test_questions_that_the_budget_cannot_ask_for_a_minute_are_shed_and_hold_nothing_up() -> None:
+    world = World(fetches_per_s=0.1)
+    for _ in range(10):
+        world.fetches.begin(fetch("feather-1"))
+    assert len(world.done) == 4  # six are what a tenth a second asks in a minute
+    assert world.books.fetches == {FetchEnd.SHED: 4}
+    world.fetches.cancel()
+
+
+async def test_a_question_whose_answer_nobody_waits_for_any_more_is_not_asked() -> None:
+    world = World()
+    wanted = command(kind=CommandKind.FETCH, provider=NAME, sid="feather-1", not_after=now_ms() - 1)
+    world.fetches.begin(waiting(wanted))
+    await eventually(lambda: world.done)
+    assert world.pigeons.asked == []
+    assert world.books.fetches == {FetchEnd.SHED: 1}
+
+
+@pytest.mark.parametrize(
+    ("sid", "provider", "end"),
+    [
+        ("feather-1", NAME, FetchEnd.ANSWERED),
+        ("feather-2", NAME, FetchEnd.UNKNOWN),
+        ("feather-1", "owl", FetchEnd.FAILED),
+    ],
+)
+async def test_what_became_of_questions_is_counted(sid: str, provider: str, end: FetchEnd) -> None:
+    world = World(pigeons=Pigeons(statuses={"feather-1": status(None)}))
+    world.fetches.begin(fetch(sid, provider))
+    await eventually(lambda: world.done)
+    assert world.books.fetches == {end: 1}
