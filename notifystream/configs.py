@@ -79,6 +79,7 @@ def streams(chosen: Settings) -> "StreamsConfig":
             admission_again_ms=_ms(chosen.admission_again_s),
             quiet_after_ms=_ms(chosen.quiet_after_s),
             unconfirmed_after_ms=_ms(chosen.unconfirmed_after_s),
+            price_after_ms=_ms(chosen.price_after_s) if chosen.price_after_s is not None else None,
         ).refined(policies),
         intake=IntakePolicy(
             default_region=chosen.default_region,

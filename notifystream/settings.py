@@ -158,6 +158,13 @@ class Settings(BaseSettings):
     unconfirmed_after_s: float = Field(
         259_200.0, description="Seconds after which a message without an end is unconfirmed (72 h).", gt=0
     )
+    price_after_s: float | None = Field(
+        None,
+        description="Seconds after its end before the provider is asked what a message cost, one request a "
+        "message; up to three, later and later, while it has no price. Never when left out.",
+        gt=0,
+        le=86_400,
+    )
 
     # Outbound
     sender_rate: float = Field(1.0, description="Segments per second and sender.", gt=0)

@@ -37,13 +37,14 @@ def status_of(message: Any, command: OutboundCommand, account_sid: str, now: int
     if message.sid != command.sid or not isinstance(message.status, str):
         raise LookupFailed("an answer that is not the message asked for")
     error = message.error_code
+    price = str(message.price) if message.price else None
     try:
         error_code = int(error) if error else None
         segments = int(message.num_segments) if message.num_segments else None
     except (TypeError, ValueError):
         raise LookupFailed("a message with an error code or a number of segments that is none") from None
     return ProviderStatus(
-        event_id=event_id("poll", message.sid, message.status, str(error)),
+        event_id=event_id("poll", message.sid, message.status, str(error), str(price)),
         provider=TWILIO,
         account_sid=account_sid,
         message_sid=message.sid,
@@ -57,8 +58,8 @@ def status_of(message: Any, command: OutboundCommand, account_sid: str, now: int
         received_at=now,
         source="poll",
         segments=segments,
-        price=str(message.price) if message.price else None,
-        price_unit=message.price_unit if message.price else None,
+        price=price,
+        price_unit=message.price_unit if price is not None else None,
     )
 
 

@@ -1,8 +1,9 @@
 """One attempt: what was heard of it, and what that amounts to.
 
-Facts are joined by `streams.delivery.facts`; `commanded_at`, `asks`, `fetches`, `ended`, `superseded_at` and
-what was told are steps (`streams.delivery.steps`). What follows from these fields alone is worked out once
-for each state of an attempt, however often it is asked for: every callback asks several times.
+Facts are joined by `streams.delivery.facts`; `commanded_at`, `asks`, `fetches`, `price_asks`, `ended`,
+`superseded_at` and what was told are steps (`streams.delivery.steps`). What follows from these fields alone
+is worked out once for each state of an attempt, however often it is asked for: every callback asks several
+times.
 """
 
 from functools import cached_property
@@ -108,6 +109,8 @@ class AttemptState(msgspec.Struct, frozen=True, array_like=True, dict=True):
     superseded_at: int | None = None
     told: int = 0
     told_codes: tuple[int, ...] = ()
+    price_asks: int = 0
+    is_priced: bool = False
 
     @cached_property
     def folded(self) -> Folded:

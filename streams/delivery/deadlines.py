@@ -6,14 +6,17 @@ Guarantees: every row has a deadline, and a step or the row's end follows from i
 from schemas.vocabulary import Verdict
 from streams.delivery.attempt import AttemptState
 from streams.delivery.policy import DeliveryPolicy
+from streams.delivery.pricing import price_due_at
 from streams.delivery.row import NotificationRow
 
 
 def deadline_of(row: NotificationRow, policy: DeliveryPolicy) -> int:
-    """Milliseconds since the epoch. Of a row that is at its end: when it is forgotten."""
+    """Milliseconds since the epoch. Of a row that is at its end: when it asks a price, or is forgotten."""
     request = row.request
     if request is None or row.closed is not None or row.is_reached:
-        return forgotten_at(row, policy)
+        price_at = price_due_at(row, policy)
+        end_at = forgotten_at(row, policy)
+        return end_at if price_at is None else min(price_at, end_at)
     last = row.last
     if last is None:
         return request.send_at or row.arrived_at

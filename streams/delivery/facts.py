@@ -122,6 +122,8 @@ def _reported(attempt: AttemptState, status: ProviderStatus) -> AttemptState:
     if attempt.sid is not None and attempt.sid != status.message_sid:
         return attempt  # another message claims the same attempt: the first one stands
     accepted = _accepted(attempt, status.message_sid, status.received_at, status.status, status.error_code)
+    if status.price is not None and not accepted.is_priced:
+        accepted = replace(accepted, is_priced=True)
     # A code that comes with anything but a bad end is a stale one of the provider's.
     code = status.error_code if status.status in BAD_ENDS else None
     codes = _with_code(accepted.codes, code, status.received_at)

@@ -10,7 +10,8 @@ class DeliveryPolicy(msgspec.Struct, frozen=True, kw_only=True):
 
     `settle_ms` is how long a bad end waits for news that overtook it or was overtaken by it, before anything
     follows from it. `remember_ms` is how long after its last news a notification is known at all: a repeat of
-    its idempotency key after that is another notification.
+    its idempotency key after that is another notification. `price_after_ms` is how long after its end the
+    provider is asked what a message cost; None: never.
     """
 
     default_sender: str
@@ -23,6 +24,7 @@ class DeliveryPolicy(msgspec.Struct, frozen=True, kw_only=True):
     quiet_after_ms: int = 900_000
     unconfirmed_after_ms: int = 72 * 3_600_000
     remember_ms: int = 7 * 86_400_000
+    price_after_ms: int | None = None
     tenants: dict[str, "DeliveryPolicy"] = {}
 
     def of(self, tenant: str) -> "DeliveryPolicy":

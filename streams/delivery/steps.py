@@ -25,6 +25,7 @@ from streams.delivery.judging import (
     state_after,
 )
 from streams.delivery.policy import DeliveryPolicy
+from streams.delivery.pricing import ask_for_prices
 from streams.delivery.row import Closed, NotificationRow
 from streams.delivery.telling import tell
 from streams.effects import Emit
@@ -47,6 +48,9 @@ class Steps:
             return
         while self._one(self.row.request):
             pass
+        if self.row.closed is not None or self.row.is_reached:
+            self.row, asked = ask_for_prices(self.row, self.row.request, self.policy)
+            self.effects += asked
         self.row = tell(self.row, self.effects)
 
     def _one(self, request: NotificationRequest) -> bool:

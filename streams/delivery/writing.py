@@ -102,7 +102,15 @@ def heed(request: NotificationRequest, attempt: AttemptState, at: int, code: int
 
 
 def fetch(request: NotificationRequest, attempt: AttemptState, at: int, not_after: int) -> Emit:
-    suffix = f":fetch:{attempt.fetches}"
+    return _fetch(request, attempt, f":fetch:{attempt.fetches}", at, not_after)
+
+
+def ask_price(request: NotificationRequest, attempt: AttemptState, at: int, not_after: int) -> Emit:
+    """The price comes with the status, which is known already."""
+    return _fetch(request, attempt, f":price:{attempt.price_asks}", at, not_after)
+
+
+def _fetch(request: NotificationRequest, attempt: AttemptState, suffix: str, at: int, not_after: int) -> Emit:
     command = _command(
         request, attempt, CommandKind.FETCH, suffix, created_at=at, not_after=not_after, sid=attempt.sid
     )
