@@ -3,7 +3,7 @@
 Guarantees: reads only; what is committed by now; nobody's offsets move. Leaves to the caller: the masking.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from notifystream.positions import Edge
@@ -29,7 +29,7 @@ class HeldCommand:
 
 @dataclass(frozen=True, slots=True)
 class Decided:
-    """The last decision about everything that anything was decided about, by `key_of`."""
+    """The decision in force about everything that anything was decided about, by `key_of`."""
 
     by_key: dict[str, OutboundControl]
 
@@ -48,12 +48,27 @@ class Decided:
 
 def decided(kafka: Kafka, codec: Codec) -> Decided:
     """Raises what `reading.read` raises."""
-    found: dict[str, OutboundControl] = {}
-    # What concerns all senders stands on every partition, written in one transaction: any will do.
+    last: dict[tuple[str, int], OutboundControl] = {}
     for seen in read(kafka, codec, Topic.CONTROLS, Edge(beginning=True), follow=False):
         if seen is not None and isinstance(seen.content, OutboundControl):
-            found[seen.key] = seen.content
-    return Decided(found)
+            last[seen.key, seen.partition] = seen.content
+    return Decided(in_force((key, control) for (key, _), control in last.items()))
+
+
+def in_force(last: Iterable[tuple[str, OutboundControl]]) -> dict[str, OutboundControl]:
+    """Of the last decisions on each partition, by key: a pause on any of them counts, as it does for the sink.
+
+    People's stand on all partitions; the sink's own on those whose process met with the refusal.
+    """
+    found: dict[str, OutboundControl] = {}
+    for key, control in last:
+        if key not in found or _weight(control) > _weight(found[key]):
+            found[key] = control
+    return found
+
+
+def _weight(control: OutboundControl) -> tuple[bool, int]:
+    return control.action is ControlAction.PAUSE, control.at
 
 
 def sender_states(kafka: Kafka, codec: Codec) -> tuple[SenderState, ...]:
