@@ -56,7 +56,7 @@ def decided(kafka: Kafka, codec: Codec) -> Decided:
 
 
 def in_force(last: Iterable[tuple[str, OutboundControl]]) -> dict[str, OutboundControl]:
-    """Of the last decisions on each partition, by key: a pause on any of them counts, as it does for the sink.
+    """Of the last decisions on each partition, by key: a pause on any of them counts, as for the sink.
 
     People's stand on all partitions; the sink's own on those whose process met with the refusal.
     """
