@@ -23,8 +23,11 @@ from schemas.vocabulary import (
 )
 
 
-class Record(msgspec.Struct, frozen=True, kw_only=True):
-    """Base of everything that is written to a topic."""
+class Record(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """Base of everything that is written to a topic.
+
+    Records hold values and other records, never a cycle: the garbage collector need not look at them.
+    """
 
 
 class Template(Record, frozen=True, kw_only=True):

@@ -54,6 +54,7 @@ class TwilioMessages:
         self._media = MediaCheck() if account.check_media else None
         # Given here and not to the constructor, which would look into the environment where they are None.
         self._client.region, self._client.edge = account.region, account.edge
+        self._messages = self._client.messages  # loads the SDK's modules: not while the first calls wait
 
     async def send(self, command: OutboundCommand, callback_url: str, begin_before: float) -> SendAnswer:
         if (wrong := refused_here(command)) is not None:
@@ -67,7 +68,7 @@ class TwilioMessages:
         call = Call(begin_before)
         current_call.set(call)
         try:
-            message = await self._client.messages.create_async(**form)
+            message = await self._messages.create_async(**form)
         except _REFUSALS as refused:
             return twilio_endings.refused(call.status or refused.status, refused.code, call)
         except NotBegun:
@@ -81,7 +82,7 @@ class TwilioMessages:
             raise LookupFailed("Twilio keeps no addresses of this tenant: absence from a list proves nothing")
         to = address(doubt.recipient, doubt.channel)
         # No DateSent filter: a message that waits in Twilio's queue has none yet. Newest come first.
-        listed = await self._asked(lambda: self._client.messages.list_async(to=to, limit=_LOOKUP_LIMIT))
+        listed = await self._asked(lambda: self._messages.list_async(to=to, limit=_LOOKUP_LIMIT))
         if listed is None:
             raise LookupFailed("HTTP 404 for the list of messages: is the account's SID right?")
         return twilio_message.found_in(listed, doubt.sender, since, _LOOKUP_LIMIT)
@@ -90,7 +91,7 @@ class TwilioMessages:
         sid = _sid_of(command)
         if sid is None:
             raise LookupFailed("the command names no message of Twilio's")
-        message = await self._asked(lambda: self._client.messages(sid).fetch_async())
+        message = await self._asked(lambda: self._messages(sid).fetch_async())
         if message is None:
             return None
         return twilio_message.status_of(message, command, self._account_sid, int(time.time() * 1000))
@@ -103,7 +104,7 @@ class TwilioMessages:
         call = Call()
         current_call.set(call)
         try:
-            message = await self._client.messages(sid).update_async(status=_CANCELED)
+            message = await self._messages(sid).update_async(status=_CANCELED)
             status = twilio_message.status_of(message, command, self._account_sid, int(time.time() * 1000))
         except _REFUSALS as refused:
             http_status = call.status or refused.status

@@ -37,12 +37,14 @@ from sinks.outbound.provider import Providers
 from sinks.outbound.providers import providers_of
 from sinks.outbound.rates import rates_of
 from sinks.outbound.reader import LANES, Known, Reader
+from sinks.outbound.stalls import collect_rarely
 from sinks.outbound.starts import Starts
 from sinks.outbound.turn import Transactions
 from sinks.outbound.watching import Watching
 from streams.probe import served
 
 _BUSY_WAIT_S, _IDLE_WAIT_S = 0.005, 0.05
+_TAKEN_AT_ONCE = 50
 _CONNECTIONS_BESIDE_CALLS = doubts.PARALLEL + fetches.PARALLEL + cancels.PARALLEL
 
 
@@ -98,8 +100,10 @@ class Worker:
             self.metrics.on_loop()
             self._watching.start()
             while not self.stopping:
-                for message in await self._reader.read(self._wait_s()):
+                for number, message in enumerate(await self._reader.read(self._wait_s()), 1):
                     self._take(message)
+                    if number % _TAKEN_AT_ONCE == 0:
+                        await asyncio.sleep(0)  # calls that are due must not wait for all of them
                 self._settle_doubts()
                 self._operating.tick(self._clock.now())
                 await self._commit_turn(self._release())
@@ -267,6 +271,7 @@ class Worker:
             self._books.take_over(partition, journal)
             self._lanes.take_over(partition, journal.spending, self._clock.now())
             self._operating.take_over(partition, controls, self._clock.now())
+        collect_rarely()
         self._on_ready(GROUP)
 
     async def _let_go(self, partitions: set[int]) -> None:

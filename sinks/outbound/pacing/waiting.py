@@ -1,13 +1,13 @@
 """A command that waits for its turn."""
 
-from typing import NamedTuple
+import msgspec
 
 from schemas.records import OutboundCommand
 from schemas.vocabulary import Priority
 
 
-class Waiting(NamedTuple):
-    """A command and where it was read."""
+class Waiting(msgspec.Struct, frozen=True, gc=False):
+    """A command and where it was read. Of these there may be very many: the garbage collector sees none."""
 
     command: OutboundCommand
     lane: Priority
