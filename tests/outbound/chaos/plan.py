@@ -26,7 +26,7 @@ _AREAS = (202, 212, 303, 312, 404, 415, 512, 617, 702, 808)
 _AREAS_OF_THE_UNWILLING = (907,)
 _LASTS_MS = 3_600_000
 # The slow senders' commands come early, so that most of the time some of them are waiting.
-_EARLY, _EARLY_SLOW = 4_000, 0.1
+_EARLY, _EARLY_SLOW = 4_000, 0.07
 
 
 class Kind(StrEnum):
@@ -86,8 +86,9 @@ def story(seed: int, number: int, now: int) -> Story:
     chance = random.Random(f"{seed}:{number}")
     kind = chance.choices(list(_WEIGHTS), list(_WEIGHTS.values()))[0]
     command = _command(chance, kind, now)
-    if number < _EARLY and chance.random() < _EARLY_SLOW and kind is not Kind.ALIKE:
-        command = msgspec.structs.replace(command, sender=chance.choice(SLOW_SENDERS))
+    if kind is Kind.ORDINARY and number < _EARLY and chance.random() < _EARLY_SLOW:
+        sender, recipient = chance.choice(tuple(SLOW_SENDERS.items()))
+        command = msgspec.structs.replace(command, sender=sender, recipient=recipient, channel=Channel.SMS)
     if kind is Kind.STALE:
         command = msgspec.structs.replace(command, not_after=now - 1)
     elif kind is Kind.SHORT:

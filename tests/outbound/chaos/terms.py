@@ -4,13 +4,27 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from sandbox.carrier.magic import Magic
 from tests.outbound.simulator import SERVICE
 
 PARTITIONS = 12
 TENANTS = ("acme", "beta")
 SENDERS = (*(f"+141555501{number:02d}" for number in range(47)), SERVICE)
-SLOW_SENDERS = tuple(f"+141555502{number:02d}" for number in range(6))
-"""Who always has more to send than it may: whoever takes its partition over could break its rate."""
+SLOW_SENDERS = {
+    f"+141555502{number:02d}": fate.number
+    for number, fate in enumerate(
+        (
+            Magic.DELIVERED,
+            Magic.UNREACHABLE,
+            Magic.FILTERED,
+            Magic.CALLBACK_FIRST,
+            Magic.DUPLICATES,
+            Magic.REVERSED,
+        )
+    )
+}
+"""Who has more to send than it may, whoever owns its partition meanwhile, and to whom: a person whose
+messages the provider takes, as being told to slow down would hide that a rate is broken."""
 
 SLOW_RATE, SLOW_BURST = 1.5, 15.0
 """Segments a second, and at once: what the ledger is held against."""
@@ -37,7 +51,7 @@ SINK = (
 # after: `worst` has more of each than the promise is made for. The bursts of 429 hit look-ups as well.
 PROVIDER = (
     *("--chaos", "worst", "--time-scale", "0.01"),
-    *("--throttle-bursts", "12,1", "--list-lag", str(LIST_LAG_S)),
+    *("--throttle-bursts", "30,1.5", "--list-lag", str(LIST_LAG_S)),
 )
 
 

@@ -234,7 +234,7 @@ def test_dead_letters_are_of_what_nobody_can_read_and_of_nothing_else() -> None:
 
 
 def paced(*moments_s: float) -> Verdict:
-    sender = SLOW_SENDERS[0]
+    sender = next(iter(SLOW_SENDERS))
     commands = [command(sender=sender, segments=3) for _ in moments_s]
     calls = [call(each, at_ms=int(at * 1000)) for each, at in zip(commands, moments_s, strict=True)]
     return judged([], calls, [], *commands)
