@@ -7,15 +7,12 @@ machine is disturbed as often as a quick one, and at the same moments of the sam
 from __future__ import annotations
 
 import random
-import sys
 import time
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack, closing, contextmanager
+from collections.abc import Iterable
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import NamedTuple
 
-from confluent_kafka import Consumer, KafkaError, TopicPartition
 from confluent_kafka.admin import AdminClient
 
 from notifystream import topic_apply
@@ -27,11 +24,13 @@ from schemas.topics import Topic, load_topics
 from schemas.vocabulary import Priority
 from sinks.outbound.config import GROUP
 from tests import servers
+from tests.chaos.fleet import Fleet
+from tests.chaos.progress import progress
+from tests.chaos.unread import unread
 from tests.ingress.topic import TopicReader
 from tests.kafka.broker import KafkaBroker
 from tests.outbound.chaos.book import Book
 from tests.outbound.chaos.callbacks import Callbacks
-from tests.outbound.chaos.fleet import Fleet
 from tests.outbound.chaos.outside import Outside
 from tests.outbound.chaos.terms import FROZEN_S, PARTITIONS, PROVIDER, SINK, Terms
 from tests.outbound.chaos.verdict import Verdict, judge
@@ -44,6 +43,8 @@ _OPEN_AT_ONCE = 4_000
 _MORE_PER_S = 400
 # Its next transaction, or its next word from the group, tells it.
 _SEES_IT_WITHIN_S = 40.0
+# What a process says that must end because another has its partitions or the broker leaves it alone.
+_GIVING_UP = ("TurnFailed", "ConsentUnknown", "KafkaException")
 
 
 class Disturbance(NamedTuple):
@@ -93,9 +94,12 @@ def run(terms: Terms, directory: Path) -> Result:
         callbacks = stack.enter_context(Callbacks())
         seed = ("--seed", str(terms.seed % 2**31))
         simulator = stack.enter_context(simulating(directory / "carrier.log", *PROVIDER, *seed))
-        fleet = stack.enter_context(
-            Fleet(directory, _options(broker, registry, simulator.url, callbacks, terms))
-        )
+        options = _options(broker, registry, simulator.url, callbacks, terms)
+
+        def arguments(name: str) -> list[str]:
+            return ["tests.outbound.chaos.serve", "--exit-with-stdin", "--instance", name, *options]
+
+        fleet = stack.enter_context(Fleet(directory, arguments, _GIVING_UP))
         for name in ("first", "second"):
             fleet.start(name)
         wait_until(lambda: all(map(fleet.ready, fleet.names)), READY_S, "the processes to be ready")
@@ -193,7 +197,7 @@ def _work(
     terms: Terms, kafka: Kafka, chaos: _Chaos, fleet: Fleet, outside: Outside, book: Book, started: float
 ) -> None:
     begun = time.monotonic()
-    with _progress() as show:
+    with progress() as show:
         while True:
             came = book.read(0.2)
             chaos.disturb(book.ended)
@@ -205,7 +209,7 @@ def _work(
                 f"kills {len(fleet.kills)}" + ("  one stands still" if fleet.frozen else "")
             )
             is_done = outside.done and chaos.over and book.ended == terms.commands and not came
-            if is_done and not _unread(kafka):
+            if is_done and not _left(kafka):
                 return
             if time.monotonic() - started > terms.limit_s:
                 raise Unfinished(_what_is_open(terms, kafka, outside, book, chaos))
@@ -221,66 +225,13 @@ def _what_is_open(terms: Terms, kafka: Kafka, outside: Outside, book: Book, chao
         f"not at its end after {terms.limit_s:g} s: {len(outside.stories)} of {terms.commands} commanded, "
         f"{len(still)} still open{', such as' if still else ''}\n"
         + "\n".join(still[:5])
-        + f"\nunread: {', '.join(_unread(kafka)) or 'nothing'}\n"
+        + f"\nunread: {', '.join(_left(kafka)) or 'nothing'}\n"
         + "\n".join([*chaos.story, *chaos.unexpected])
     )
 
 
-def _unread(kafka: Kafka) -> list[str]:
-    """Where the processes have not committed the offsets of everything in the lanes.
-
-    Asked by reading on from there: what an end offset counts may be the markers of transactions, which nobody
-    reads.
-    """
-    lanes = [Topic.commands(lane) for lane in Priority]
-    places = [TopicPartition(lane, partition) for lane in lanes for partition in range(PARTITIONS)]
-    consumer = Consumer(kafka.consumer("verdict", GROUP) | {"enable.partition.eof": True})
-    found: Counter[str] = Counter()
-    try:
-        committed = consumer.committed(places, timeout=30)
-        consumer.assign(
-            [TopicPartition(each.topic, each.partition, max(0, each.offset)) for each in committed]
-        )
-        open_ends = len(places)
-        deadline = time.monotonic() + READY_S
-        while open_ends:
-            for message in consumer.consume(1_000, 0.5):
-                error = message.error()
-                if error is None:
-                    found[f"{message.topic()} [{message.partition()}]"] += 1
-                else:
-                    assert error.code() == KafkaError._PARTITION_EOF, error
-                    open_ends -= 1
-            assert time.monotonic() < deadline, "the broker did not tell what is left to read"
-    finally:
-        consumer.close()
-    return [f"{number} of {place}" for place, number in found.items()]
-
-
-@contextmanager
-def _progress() -> Iterator[Callable[[str], None]]:
-    """One line, written over on a terminal; elsewhere one every ten seconds."""
-    on_terminal = sys.stderr.isatty()
-    last = 0.0
-
-    def show(line: str) -> None:
-        nonlocal last
-        now = time.monotonic()
-        if now - last < (0.2 if on_terminal else 10):
-            return
-        last = now
-        print(
-            f"\r\x1b[K{line}" if on_terminal else line,
-            end="" if on_terminal else "\n",
-            file=sys.stderr,
-            flush=True,
-        )
-
-    try:
-        yield show
-    finally:
-        if on_terminal:
-            print(file=sys.stderr)
+def _left(kafka: Kafka) -> list[str]:
+    return unread(kafka, GROUP, map(Topic.commands, Priority), PARTITIONS)
 
 
 def lines(result: Result, most: int = 20) -> Iterable[str]:

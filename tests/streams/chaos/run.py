@@ -7,16 +7,13 @@ slow machine is disturbed as often as a quick one, and at the same moments of th
 from __future__ import annotations
 
 import random
-import sys
 import time
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack, closing, contextmanager
+from collections.abc import Iterable
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from confluent_kafka import Consumer, KafkaError, TopicPartition
 from confluent_kafka.admin import AdminClient
 
 from notifystream import topic_apply
@@ -26,10 +23,12 @@ from schemas.topics import load_topics
 from streams.config import APP_ID
 from streams.processors import Delivery, Intake, Recipients
 from tests import servers
+from tests.chaos.fleet import Fleet
+from tests.chaos.progress import progress
+from tests.chaos.unread import unread
 from tests.kafka.broker import KafkaBroker
 from tests.streams.chaos import verdict
 from tests.streams.chaos.book import Book
-from tests.streams.chaos.fleet import Fleet
 from tests.streams.chaos.judging import Server
 from tests.streams.chaos.outside import Outside
 from tests.streams.chaos.terms import PARTITIONS
@@ -43,6 +42,8 @@ _AFTERMATH_S = 40.0
 _OPEN_AT_ONCE = 3_000
 # A broker that has just started is slow: it is not asked for everything at once.
 _MORE_PER_S = 150
+# What a process says that the broker has left without an answer.
+_GIVING_UP = ("reason=OutputsFailed(", "reason=LeaseLost(")
 _READ = (*Intake.inputs, *Delivery.inputs, *Recipients.inputs)
 
 
@@ -102,7 +103,18 @@ def run(terms: Terms, directory: Path) -> Result:
         applied = topic_apply.apply(AdminClient(dict(kafka.client("chaos"))), registry.address, load_topics())
         assert applied.in_order, applied
         codec = stack.enter_context(closing(Codec(registry.address)))
-        fleet = stack.enter_context(Fleet(broker.bootstrap, registry.address, directory, terms.sabotage))
+        options = ["--bootstrap", broker.bootstrap, "--registry", registry.address]
+        if terms.sabotage is not None:
+            options += ["--sabotage", terms.sabotage]
+
+        def datadir(name: str) -> Path:
+            return directory / f"data-{name}"
+
+        def arguments(name: str) -> list[str]:
+            own = ["--instance", name, "--datadir", str(datadir(name))]
+            return ["tests.streams.chaos.serve", *options, *own]
+
+        fleet = stack.enter_context(Fleet(directory, arguments, _GIVING_UP))
         for name in ("first", "second"):
             fleet.start(name)
         wait_until(lambda: all(map(fleet.ready, fleet.names)), READY_S, "the processes to be ready")
@@ -114,7 +126,7 @@ def run(terms: Terms, directory: Path) -> Result:
         while book.read(1.0):
             pass
         judging = time.monotonic()
-        datadirs = [fleet.datadir(name) for name in fleet.names]
+        datadirs = [datadir(name) for name in fleet.names]
         judged = verdict.judge(Server(kafka, registry.address), outside.unreadable, datadirs, directory)
         wrong = judged.wrong + book.check(outside.stories) + outside.strange + chaos.unexpected()
         if outside.copies:
@@ -187,7 +199,7 @@ def _work(
     terms: Terms, kafka: Kafka, chaos: _Chaos, fleet: Fleet, outside: Outside, book: Book, started: float
 ) -> None:
     begun = time.monotonic()
-    with _progress() as show:
+    with progress() as show:
         while True:
             came = book.read(0.2)
             fleet.tend()
@@ -200,7 +212,7 @@ def _work(
                 f"kills {len(fleet.kills)}" + ("  the broker stands still" if chaos.standing_still else "")
             )
             is_done = outside.done and chaos.over and book.final == terms.notifications and not came
-            if is_done and not _unread(kafka):
+            if is_done and not _left(kafka):
                 return
             if time.monotonic() - started > terms.limit_s:
                 raise Unfinished(_what_is_open(terms, kafka, outside, book, chaos, fleet))
@@ -216,71 +228,19 @@ def _what_is_open(
             stands = "never told of" if entry is None else entry.state.value
             still.append(f"{notification} ({told.fate.value}): {stands}")
     ended = "".join(f"\n{each.name} ended with {each.code}:\n{each.last_words}" for each in fleet.ended)
-    unread = "none" if chaos.standing_still else ", ".join(_unread(kafka)) or "none"
+    left = "none" if chaos.standing_still else ", ".join(_left(kafka)) or "none"
     return (
         f"not at its end after {terms.limit_s:g} s: {len(outside.stories)} of {terms.notifications} asked, "
         f"{len(still)} still open{', such as' if still else ''}\n"
         + "\n".join(still[:5])
-        + f"\nunread inputs: {unread}\n"
+        + f"\nunread inputs: {left}\n"
         + "\n".join(chaos.story)
         + ended
     )
 
 
-def _unread(kafka: Kafka) -> list[str]:
-    """Where the processors have not committed the offsets of everything in their inputs.
-
-    Asked by reading on from there: what an end offset counts may be the markers of transactions, which nobody
-    reads.
-    """
-    places = [TopicPartition(topic, partition) for topic in _READ for partition in range(PARTITIONS)]
-    consumer = Consumer(kafka.consumer("verdict", APP_ID) | {"enable.partition.eof": True})
-    found: Counter[str] = Counter()
-    try:
-        committed = consumer.committed(places, timeout=30)
-        consumer.assign(
-            [TopicPartition(each.topic, each.partition, max(0, each.offset)) for each in committed]
-        )
-        open_ends = len(places)
-        deadline = time.monotonic() + READY_S
-        while open_ends:
-            for message in consumer.consume(1_000, 0.5):
-                error = message.error()
-                if error is None:
-                    found[f"{message.topic()} [{message.partition()}]"] += 1
-                else:
-                    assert error.code() == KafkaError._PARTITION_EOF, error
-                    open_ends -= 1
-            assert time.monotonic() < deadline, "the broker did not tell what is left to read"
-    finally:
-        consumer.close()
-    return [f"{number} of {place}" for place, number in found.items()]
-
-
-@contextmanager
-def _progress() -> Iterator[Callable[[str], None]]:
-    """One line, written over on a terminal; elsewhere one every ten seconds."""
-    on_terminal = sys.stderr.isatty()
-    last = 0.0
-
-    def show(line: str) -> None:
-        nonlocal last
-        now = time.monotonic()
-        if now - last < (0.2 if on_terminal else 10):
-            return
-        last = now
-        print(
-            f"\r\x1b[K{line}" if on_terminal else line,
-            end="" if on_terminal else "\n",
-            file=sys.stderr,
-            flush=True,
-        )
-
-    try:
-        yield show
-    finally:
-        if on_terminal:
-            print(file=sys.stderr)
+def _left(kafka: Kafka) -> list[str]:
+    return unread(kafka, APP_ID, _READ, PARTITIONS)
 
 
 def lines(result: Result, most: int = 20) -> Iterable[str]:

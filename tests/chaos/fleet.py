@@ -1,4 +1,4 @@
-"""The outbound processes of a run: started, killed, frozen, and started again under their names.
+"""The processes of a run: started, killed, frozen, and started again under their names.
 
 Guarantees: none outlives the block, nor this process (they end with their stdin). One that ends by itself is
 started again as a supervisor would, and told of: whether that was right is for the run.
@@ -9,6 +9,8 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -17,8 +19,6 @@ from typing import Self
 from tests.servers import ROOT
 
 _STOP_S = 40.0
-# What a process says that must end because another has its partitions or the broker leaves it alone.
-_GIVING_UP = ("TurnFailed", "ConsentUnknown", "KafkaException")
 
 
 class FleetError(Exception):
@@ -27,18 +27,28 @@ class FleetError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """A process that ended without having been told to. `gave_up`: with a reason that may be right."""
+    """A process that ended without having been told to, and when (time.monotonic()).
+
+    `gave_up`: with a reason that may be right, as when the broker leaves it without an answer.
+    """
 
     name: str
+    at: float
     code: int
     gave_up: bool
     last_words: str
 
 
 class Fleet:
-    def __init__(self, directory: Path, options: tuple[str, ...]) -> None:
+    """`arguments` of a name are the module and its options; `giving_up` are the words of a process that must
+    end because another has its partitions or the broker leaves it alone."""
+
+    def __init__(
+        self, directory: Path, arguments: Callable[[str], Sequence[str]], giving_up: Sequence[str]
+    ) -> None:
         self._directory = directory
-        self._options = options
+        self._arguments = arguments
+        self._giving_up = giving_up
         self._running: dict[str, subprocess.Popen[bytes]] = {}
         self._begun: dict[str, int] = {}
         self.frozen: set[str] = set()
@@ -54,10 +64,7 @@ class Fleet:
         self._begun[name] = log.stat().st_size if log.exists() else 0
         with open(log, "ab") as stderr, open(self._directory / f"{name}.out", "ab") as stdout:
             self._running[name] = subprocess.Popen(
-                [
-                    *(sys.executable, "-m", "tests.outbound.chaos.serve", "--exit-with-stdin"),
-                    *("--instance", name, *self._options),
-                ],
+                [sys.executable, "-m", *self._arguments(name)],
                 cwd=ROOT,
                 stdin=subprocess.PIPE,
                 stdout=stdout,
@@ -66,7 +73,7 @@ class Fleet:
             )
 
     def ready(self, name: str) -> bool:
-        """Whether it has read the journals of its partitions at least once."""
+        """Whether it has taken partitions over at least once."""
         return b"READY" in (self._directory / f"{name}.out").read_bytes()
 
     def kill(self, name: str) -> None:
@@ -93,8 +100,8 @@ class Fleet:
             if code is not None:
                 _reap(process)
                 said = self._log(name).read_bytes()[self._begun[name] :].decode(errors="replace")
-                gave_up = code == 1 and any(why in said for why in _GIVING_UP)
-                found.append(Ended(name, code, gave_up, self._tail(name)))
+                gave_up = code == 1 and any(why in said for why in self._giving_up)
+                found.append(Ended(name, time.monotonic(), code, gave_up, self._tail(name)))
                 self.start(name)
         self.ended += found
         return found
