@@ -100,18 +100,27 @@ class Expected(NamedTuple):
     ticks_twice: int = 0
 
 
-class _Outputs:
-    """Digests of all that stands in the outputs; of each process of the verdict one."""
+class Outputs(NamedTuple):
+    """Digests of all that stands in the outputs; those of commands also by the notification they are of."""
 
-    digests: frozenset[Digest] = frozenset()
+    digests: frozenset[Digest]
+    commands: Mapping[str, frozenset[Digest]]
+
+
+class _Known:
+    """Of each process of the verdict one."""
+
+    outputs = Outputs(frozenset(), {})
 
 
 class Written(NamedTuple):
-    """What stands in one partition of the outputs. Sends and admissions are told by command id."""
+    """What stands in one partition of the outputs. Sends and admissions are told by command id, all commands
+    by notification."""
 
     found: dict[Digest, list[Place]]
     sends: Counter[str]
     admitted: frozenset[str]
+    commands: dict[str, set[Digest]]
 
 
 def digest(topic: str, key: bytes, value: bytes | None) -> Digest:
@@ -134,9 +143,9 @@ def _reader(kafka: Kafka) -> Reader:
     return Reader(kafka)
 
 
-def know(digests: frozenset[Digest]) -> None:
-    """To be called once in every process before it judges: what stands in the outputs."""
-    _Outputs.digests = digests
+def know(outputs: Outputs) -> None:
+    """To be called once in every process before it judges."""
+    _Known.outputs = outputs
 
 
 def judge_intake(server: Server, partition: int) -> Expected:
@@ -226,21 +235,22 @@ def survey(server: Server, partition: int) -> Written:
     found: dict[Digest, list[Place]] = {}
     sends: Counter[str] = Counter()
     admitted: set[str] = set()
+    commands: dict[str, set[Digest]] = {}
     lanes = {Topic.commands(lane) for lane in Priority}
     for topic in WRITTEN:
         for raw in _reader(server.kafka).records(topic, partition):
-            found.setdefault(digest(topic, raw.key, raw.value), []).append(
-                Place(topic, partition, raw.offset)
-            )
+            this = digest(topic, raw.key, raw.value)
+            found.setdefault(this, []).append(Place(topic, partition, raw.offset))
             if topic in lanes:
                 command = codec.decode(raw.value, OutboundCommand)
+                commands.setdefault(command.notification_id, set()).add(this)
                 if command.kind is CommandKind.SEND:
                     sends[command.command_id] += 1
             elif topic is Topic.VERDICTS and not raw.key.startswith(b"stray"):
                 verdict = codec.decode(raw.value, AdmissionVerdict)
                 if verdict.verdict is Verdict.ADMIT:
                     admitted.add(command_id(verdict.notification_id, verdict.attempt))
-    return Written(found, sends, frozenset(admitted))
+    return Written(found, sends, frozenset(admitted), commands)
 
 
 class _Read(NamedTuple):
@@ -298,7 +308,7 @@ def _explained(
         for again in range(_MOST_AGAIN + 1 if twice else 1):
             found = explain(queues, rows, step, fits=fits, again=again)
             if isinstance(found, Explained):
-                return found
+                return _commanding(found, key, queues, rows, step, codec, fits)
         found = explain(queues, rows, lenient, fits=fits)
     except OverflowError as many:
         judged.strange.append(f"{key.decode()}: {many}")
@@ -318,6 +328,31 @@ def _explained(
         f"{sum(map(len, queues))} inputs; then stand: {heads or 'none'}"
     )
     return None
+
+
+def _commanding(
+    found: Explained[R, Record],
+    key: bytes,
+    queues: list[list[Input[Record]]],
+    rows: list[bytes],
+    step: Callable[[R | None, Input[Record]], Stepped[R]],
+    codec: Codec,
+    fits: Callable[[R, int], bool],
+) -> Explained[R, Record]:
+    """An order that also explains all commands there are of this notification, if there is one.
+
+    A deadline that is read before the news that make its question needless leaves the same row behind, once
+    both are in it, as one that is read after them; but it asks.
+    """
+    there = _Known.outputs.commands.get(key.decode(), frozenset())
+
+    def covers(effects: tuple[Emit, ...]) -> bool:
+        return there <= set(_digests(codec, effects))
+
+    if covers(found.effects):
+        return found
+    other = explain(queues, rows, step, fits=fits, again=found.again, covers=covers)
+    return other if isinstance(other, Explained) else found
 
 
 def _leads_to(row: NotificationRow, later: NotificationRow) -> bool:
@@ -352,7 +387,7 @@ def _encoded(codec: RowCodec[R], row: R | None) -> bytes:
 
 
 def _are_written(codec: Codec, effects: tuple[Emit, ...]) -> bool:
-    return all(each in _Outputs.digests for each in _digests(codec, effects))
+    return all(each in _Known.outputs.digests for each in _digests(codec, effects))
 
 
 def _digests(codec: Codec, effects: tuple[Emit, ...]) -> list[Digest]:

@@ -66,7 +66,7 @@ class _Option(NamedTuple, Generic[E]):
 
 
 class _Frame(NamedTuple, Generic[R, E]):
-    """`unseen`: the row's bytes, unless they are the last of the rows found."""
+    """`unseen`: the row's bytes, unless they are the last of the rows found. `emitted`: effects so far."""
 
     positions: tuple[int, ...]
     found: int
@@ -75,6 +75,7 @@ class _Frame(NamedTuple, Generic[R, E]):
     options: Iterator[_Option[E]]
     taken: Input[E] | None
     effects: tuple[Emit, ...]
+    emitted: int
     again: int
 
 
@@ -85,16 +86,18 @@ def explain(
     *,
     fits: Callable[[R, int], bool] = lambda _row, _found: True,
     again: int = 0,
+    covers: Callable[[tuple[Emit, ...]], bool] | None = None,
 ) -> Explained[R, E] | Unexplained[R, E]:
     """An order of all inputs that comes past these rows; the earliest first, wherever several do. A row
     between two of them was changed again within its transaction.
 
     `again`: so many inputs at most are read again (after a crash) with another result than before. `fits`:
-    whether a row may be on the way to the rows[i]; what cannot be is not followed. Raises OverflowError when
-    there are more orders than can be tried.
+    whether a row may be on the way to the rows[i]; what cannot be is not followed. `covers`: whether all the
+    effects together are enough; orders that lead to the same rows may differ in them. Raises OverflowError
+    when there are more orders than can be tried.
     """
-    seen: set[tuple[tuple[int, ...], int, bytes | None, int]] = set()
-    path: list[_Frame[R, E]] = [_frame(queues, (0,) * len(queues), 0, None, None, None, (), again)]
+    seen: set[tuple[tuple[int, ...], int, bytes | None, int, int]] = set()
+    path: list[_Frame[R, E]] = [_frame(queues, (0,) * len(queues), 0, None, None, None, (), 0, again)]
     deepest = path[0]
     steps = 0
     while path:
@@ -102,7 +105,8 @@ def explain(
         if frame.found == len(rows) and frame.unseen is None and all(map(_is_end, frame.positions, queues)):
             order = tuple(each.taken for each in path if each.taken is not None)
             effects = tuple(effect for each in path for effect in each.effects)
-            return Explained(frame.row, order, effects, len(order) - sum(map(len, queues)))
+            if covers is None or covers(effects):
+                return Explained(frame.row, order, effects, len(order) - sum(map(len, queues)))
         choice = next(frame.options, None)
         if choice is None:
             path.pop()
@@ -123,9 +127,11 @@ def explain(
                 continue
             found, unseen = found + is_next, None if is_next else value
         left = frame.again - choice.again
-        if (positions, found, unseen, left) not in seen:
-            seen.add((positions, found, unseen, left))
-            path.append(_frame(queues, positions, found, row, unseen, choice.given, effects, left))
+        emitted = frame.emitted + len(effects)
+        place = (positions, found, unseen, left, 0 if covers is None else emitted)
+        if place not in seen:
+            seen.add(place)
+            path.append(_frame(queues, positions, found, row, unseen, choice.given, effects, emitted, left))
             if found >= deepest.found:
                 deepest = path[-1]
     heads = [queue[at].event for queue, at in zip(queues, deepest.positions, strict=True) if at < len(queue)]
@@ -140,6 +146,7 @@ def _frame(
     unseen: bytes | None,
     taken: Input[E] | None,
     effects: tuple[Emit, ...],
+    emitted: int,
     again: int,
 ) -> _Frame[R, E]:
     """Its options: the earliest head first; then, where it may be, what was read before."""
@@ -155,7 +162,7 @@ def _frame(
         for given in queue[:at]
         if again
     )
-    return _Frame(positions, found, row, unseen, chain(heads, before), taken, effects, again)
+    return _Frame(positions, found, row, unseen, chain(heads, before), taken, effects, emitted, again)
 
 
 def _is_end(position: int, queue: Sequence[Input[E]]) -> bool:

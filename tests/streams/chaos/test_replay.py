@@ -135,3 +135,18 @@ def test_a_search_without_an_end_is_broken_off(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(replay, "MOST_STEPS", 10)
     with pytest.raises(OverflowError):
         explain(queues("aaaa", "aaaa", "aaaa"), rows("ab"), step)
+
+
+def asking(row: str | None, given: Input[str]) -> Stepped[str]:
+    """A row is the letters it was told, in no order; the deadline t asks, unless the news n has come."""
+    before = row or ""
+    after = "".join(sorted(before + given.event))
+    asks = given.event == "t" and "n" not in before
+    return Stepped(after, after.encode(), (said("asked"),) if asks else ())
+
+
+@pytest.mark.parametrize("asked", [True, False])
+def test_among_orders_that_leave_the_same_row_the_one_is_found_whose_effects_are_there(asked: bool) -> None:
+    """Both were read in one transaction, which left one row."""
+    found = explain(queues("n", "t"), [b"nt"], asking, covers=lambda effects: bool(effects) is asked)
+    assert order(found) == ("tn" if asked else "nt")

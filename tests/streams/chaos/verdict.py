@@ -22,6 +22,7 @@ from schemas.vocabulary import NotificationState
 from tests.streams.chaos.judging import (
     Digest,
     Expected,
+    Outputs,
     Server,
     Written,
     judge_delivery,
@@ -76,8 +77,12 @@ def judge(
         surveys = [pool.submit(survey, server, partition) for partition in range(PARTITIONS)]
         wrong = check_stores(server.kafka, datadirs, directory / "fresh")
         written = [future.result() for future in surveys]
-    digests = frozenset(digest for some in written for digest in some.found)
-    with ProcessPoolExecutor(_CHILDREN, spawned, initializer=know, initargs=(digests,)) as pool:
+    commands: dict[str, frozenset[Digest]] = {}
+    for some in written:  # a notification's commands may stand on several partitions, by their senders
+        for notification, these in some.commands.items():
+            commands[notification] = commands.get(notification, frozenset()) | these
+    outputs = Outputs(frozenset(digest for some in written for digest in some.found), commands)
+    with ProcessPoolExecutor(_CHILDREN, spawned, initializer=know, initargs=(outputs,)) as pool:
 
         def each(task: object) -> list[Future[Expected]]:
             return [pool.submit(task, server, partition) for partition in range(PARTITIONS)]  # type: ignore[arg-type]
