@@ -50,6 +50,13 @@ def pytest_report_header(config: pytest.Config) -> list[str]:
     ]
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files with a real Kafka first: they take longest, and whoever works off the last file works alone."""
+    slow = {item.path for item in items if item.get_closest_marker("broker") is not None}
+    items.sort(key=lambda item: item.path not in slow)
+
+
 def pytest_runtest_setup(item: pytest.Item) -> None:
     if item.get_closest_marker("broker") is not None:
         reason = _why_no_broker()

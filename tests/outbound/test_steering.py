@@ -211,6 +211,7 @@ def restarted(
         yield Steered(world, simulator, directory)
 
 
+@pytest.mark.broker
 def test_a_pause_outlives_the_process_and_what_stands_behind_the_last_record_is_no_lag(
     restarted: Steered,
 ) -> None:
@@ -231,6 +232,7 @@ def test_a_pause_outlives_the_process_and_what_stands_behind_the_last_record_is_
                 world.await_result(wanted.command_id, ACCEPTED)
 
 
+@pytest.mark.broker
 def test_a_sender_the_provider_does_not_know_costs_one_command_also_when_the_process_begins_anew(
     restarted: Steered,
 ) -> None:
