@@ -19,6 +19,7 @@ from schemas.vocabulary import (
     ErrorClass,
     NotificationState,
     Priority,
+    RouteStatus,
     Verdict,
 )
 
@@ -415,6 +416,42 @@ class SenderState(Record, frozen=True, kw_only=True):
     daily_segments: int | None = None
     nothing_before: int | None = None
     pauses: tuple[PauseState, ...] = ()
+
+
+class RouteError(Record, frozen=True, kw_only=True):
+    """How often an error ended messages of a route."""
+
+    code: int
+    count: int
+
+
+class RouteHealth(Record, frozen=True, kw_only=True):
+    """How a route delivers, and the evidence. Compacted; the last one counts."""
+
+    route: str
+    tenant: str
+    sender: str
+    carrier: str
+    country: str
+    status: RouteStatus
+    previous: RouteStatus
+    reason: str
+    since: int
+    at: int
+    event_id: str
+    window_from: int
+    window_until: int
+    grace_ms: int
+    counted: int
+    delivered: int
+    failed: int
+    silent: int
+    rate: float | None = None
+    rate_low: float | None = None
+    rate_high: float | None = None
+    baseline: float | None = None
+    baseline_counted: int = 0
+    errors: tuple[RouteError, ...] = ()
 
 
 class AttemptSummary(Record, frozen=True, kw_only=True):

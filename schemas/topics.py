@@ -32,6 +32,7 @@ class Topic(StrEnum):
     CONTROLS = "outbound.controls"
     SENDERS = "outbound.senders"
     ATTEMPTS = "outbound.attempts"
+    ROUTE_HEALTH = "route.health"
     DEAD_LETTERS = "dead.letters"
     NOTIFICATIONS_CHANGELOG = "notifystream-streams-notifications-changelog"
     RECIPIENTS_CHANGELOG = "notifystream-streams-recipients-changelog"

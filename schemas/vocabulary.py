@@ -123,6 +123,14 @@ class ControlScope(StrEnum):
     COMMAND = "command"
 
 
+class RouteStatus(StrEnum):
+    """How a route delivers, the best first."""
+
+    HEALTHY = "healthy"
+    DEGRADED = "degraded"
+    DOWN = "down"
+
+
 class ErrorClass(StrEnum):
     """What an error means for the next step (facts, Twilio section 5)."""
 
