@@ -21,12 +21,20 @@ class RowError(AnalyticsError):
         self.reason = reason
 
 
+class IntentUnwritten(AnalyticsError):
+    """The broker did not take down which records go in next: nothing of them may go in yet."""
+
+
 class DeadLetterUndelivered(AnalyticsError):
     """The broker did not acknowledge a dead letter: the batch must not be committed yet."""
 
 
 class MigrationError(AnalyticsError):
     """The database is not what the numbered migrations say it is."""
+
+
+class SchemaNewer(MigrationError):
+    """A newer release has been at this database: this one must leave it alone."""
 
 
 class UnknownReport(AnalyticsError):

@@ -1,9 +1,10 @@
 """Brings a database to the numbered migrations beside this module, each recorded once it is applied.
 
 Guarantees: may run at every start, in any number of processes at once: each statement says IF NOT EXISTS or
-OR REPLACE (a test insists), so whoever comes second changes nothing, and a crash half-way is finished by the
-next start. Never changes an applied file: a difference is an error, not a guess.
-Leaves to you: a cluster's ON CLUSTER and Replicated engines (a database of engine Replicated adds both).
+OR REPLACE (a test insists) or ends in the same state, so whoever comes second changes nothing, and a crash
+half-way is finished by the next start. Never changes an applied file, and never touches a database that a
+newer release has been at: a difference is an error, not a guess. `plan` changes nothing and says all.
+Leaves to `cluster` what a cluster's DDL is, to `retention` how long a table keeps its rows.
 """
 
 import hashlib
@@ -16,9 +17,16 @@ from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import Error
 
 from sinks.analytics.clickhouse import connect, database_of, judged
-from sinks.analytics.errors import ClickHouseAway, MigrationError
+from sinks.analytics.cluster import ONE_SERVER, Layout, on_cluster
+from sinks.analytics.errors import ClickHouseAway, MigrationError, SchemaNewer
+from sinks.analytics.retention import Change, changes, declared, told_days
 
-_NAME = re.compile(r"(\d{4})_[a-z0-9_]+\.sql")
+_FILE = re.compile(r"(\d{4})_[a-z0-9_]+\.sql")
+_CONCERNS = re.compile(
+    r"^\s*(?P<does>(?:CREATE|ALTER|DROP|INSERT|OPTIMIZE|TRUNCATE|RENAME)\b(?:\s+(?:OR|REPLACE|MATERIALIZED|INTO|"
+    r"TABLE|VIEW|DICTIONARY|FUNCTION|DATABASE))*)(?:\s+IF\s+(?:NOT\s+)?EXISTS)?\s+(?P<what>[\w.`]+)",
+    re.MULTILINE,
+)
 _BOOKS = """
 CREATE TABLE IF NOT EXISTS schema_migrations
 (
@@ -30,6 +38,8 @@ CREATE TABLE IF NOT EXISTS schema_migrations
 ENGINE = ReplacingMergeTree
 ORDER BY number
 """
+# A cluster's statement waits for all its servers; below what the client waits for an answer.
+_ON_CLUSTER_SETTINGS = {"distributed_ddl_task_timeout": 45}
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,82 +50,211 @@ class Migration:
 
     @property
     def checksum(self) -> str:
+        """Of the file, whatever the cluster: the same release is the same on all of them."""
         return hashlib.sha256(self.text.encode()).hexdigest()
 
-    def statements(self) -> Iterator[str]:
+    def statements(self, cluster: str | None = None) -> Iterator[str]:
         """A statement ends with a semicolon at the end of a line; comments go to ClickHouse as they are."""
         for statement in re.split(r";[ \t]*$", self.text, flags=re.MULTILINE):
             if statement.strip():
-                yield statement.strip()
+                yield on_cluster(statement.strip(), cluster)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a database lacks, in the order of the work."""
+
+    database: str
+    create_database: bool
+    migrations: tuple[Migration, ...]
+    retention: tuple[Change, ...]
+
+    @property
+    def done(self) -> tuple[str, ...]:
+        """One line of each."""
+        return (
+            *(migration.name for migration in self.migrations),
+            *(f"{each.table}: retention {_days(each.to_days)}" for each in self.retention),
+        )
 
 
 def migrations() -> tuple[Migration, ...]:
-    """All migrations, by number. Raises MigrationError when two share one or a name is out of form."""
-    found = []
+    """All migrations, by number. Raises MigrationError when two share one or a name is out of form.
+
+    A number may be missing: what was given up before its release leaves a gap, and the next keeps its number.
+    """
+    found: dict[int, Migration] = {}
     for file in resources.files("sinks.analytics").joinpath("migrations").iterdir():
         if not file.name.endswith(".sql"):
             continue
-        match = _NAME.fullmatch(file.name)
+        match = _FILE.fullmatch(file.name)
         if match is None:
             raise MigrationError(f"migrations/{file.name}: a migration is named like 0004_what_it_does.sql")
-        found.append(Migration(int(match[1]), file.name, file.read_text("utf-8")))
-    found.sort(key=lambda migration: migration.number)
-    if [migration.number for migration in found] != list(range(1, len(found) + 1)):
-        raise MigrationError(f"migrations must be numbered 1, 2, 3, …: {[m.name for m in found]}")
-    return tuple(found)
+        number = int(match[1])
+        if number in found:
+            raise MigrationError(
+                f"migrations/{file.name} and {found[number].name} have the same number: give the later one "
+                "the next that is free"
+            )
+        found[number] = Migration(number, file.name, file.read_text("utf-8"))
+    return tuple(found[number] for number in sorted(found))
 
 
-def migrate(url: str) -> tuple[str, ...]:
-    """Create the URL's database and whatever is missing in it; returns the names of what was applied now.
+def concerns(statement: str) -> str:
+    """What a statement does to what, for people: `create table status_events`."""
+    match = _CONCERNS.search(statement)
+    return " ".join(f"{match['does']} {match['what']}".split()).lower() if match is not None else "run"
 
-    Raises ClickHouseAway (try again), or MigrationError when an applied migration differs from its file.
+
+def plan(url: str, layout: Layout = ONE_SERVER) -> Plan:
+    """What `migrate` would do now. Changes nothing, makes no database.
+
+    Raises ClickHouseAway (try again); SchemaNewer when a newer release has been at this database;
+    MigrationError when an applied migration differs from its file, or the layout cannot be had there.
     """
+    name = database_of(url)
     try:
-        _ensure_database(url)
+        server = connect(_of_default(url))
+        try:
+            _check_cluster(server, layout)
+            exists = bool(
+                server.query(
+                    "SELECT count() FROM system.databases WHERE name = {name:String}", {"name": name}
+                ).result_rows[0][0]
+            )
+            applied = _applied(server, name)
+            tables = _retention(server, name) if layout.retention_days else {}
+        finally:
+            server.close()
+    except Error as failed:
+        raise ClickHouseAway(str(judged(failed, "migration"))) from failed
+    known = migrations()
+    wanted = declared(statement for migration in known for statement in migration.statements())
+    _check_release(name, known, applied)
+    current = {table: told_days(engine) for table, engine in tables.items() if table in layout.retention_days}
+    return Plan(
+        database=name,
+        create_database=not exists,
+        migrations=tuple(each for each in known if each.number not in applied),
+        retention=changes(layout.retention_days, wanted, current),
+    )
+
+
+def migrate(url: str, layout: Layout = ONE_SERVER) -> tuple[str, ...]:
+    """Do what `plan` says; returns a line for each thing done now."""
+    return carry_out(url, layout).done
+
+
+def carry_out(url: str, layout: Layout = ONE_SERVER) -> Plan:
+    """Create the URL's database and whatever is missing in it; returns what was missing.
+
+    What a crash after each step leaves behind: 1. an empty database; 2. the books, empty; 3. some statements
+    of a migration that is not in the books: all of it runs again, to the same end; 4. a migration, recorded;
+    5. some tables with their new retention: the rest differs, and is altered by the next start.
+    Raises what `plan` raises.
+    """
+    todo = plan(url, layout)
+    cluster = layout.cluster
+    settings = _ON_CLUSTER_SETTINGS if cluster is not None else {}
+    try:
+        _ensure_database(url, layout)
         client = connect(url)
         try:
-            return _apply(client)
+            client.command(on_cluster(_BOOKS, cluster), settings=settings)
+            for migration in todo.migrations:
+                for statement in migration.statements(cluster):
+                    client.command(statement, settings=settings)
+                _record(client, migration)
+            for change in todo.retention:
+                client.command(on_cluster(change.sql, cluster), settings=settings)
         finally:
             client.close()
     except Error as failed:
         raise ClickHouseAway(str(judged(failed, "migration"))) from failed
+    return todo
 
 
-def _ensure_database(url: str) -> None:
+def _ensure_database(url: str, layout: Layout) -> None:
     name = database_of(url)
     if name == "default":
         return
     # A client of a database that does not exist is refused at once: ask from the one that always does.
-    with_default = connect(re.sub(r"^(https?://[^/]+).*", r"\1", url))
+    with_default = connect(_of_default(url))
     try:
         quoted = name.replace("`", "``")
-        with_default.command(f"CREATE DATABASE IF NOT EXISTS `{quoted}`")
+        create = f"CREATE DATABASE IF NOT EXISTS `{quoted}`"
+        with_default.command(on_cluster(create, layout.cluster))
     finally:
         with_default.close()
 
 
-def _apply(client: Client) -> tuple[str, ...]:
-    client.command(_BOOKS)
-    applied = {
-        int(number): str(checksum)
-        for number, checksum in client.query("SELECT number, checksum FROM schema_migrations").result_rows
-    }
-    now = []
-    for migration in migrations():
-        known = applied.get(migration.number)
-        if known is None:
-            for statement in migration.statements():
-                client.command(statement)
-            client.insert(
-                "schema_migrations",
-                [[migration.number, migration.name, migration.checksum]],
-                column_names=["number", "name", "checksum"],
-                settings={"async_insert": 0},
-            )
-            now.append(migration.name)
-        elif known != migration.checksum:
+def _of_default(url: str) -> str:
+    return re.sub(r"^(https?://[^/]+).*", r"\1", url)
+
+
+def _record(client: Client, migration: Migration) -> None:
+    client.insert(
+        "schema_migrations",
+        [[migration.number, migration.name, migration.checksum]],
+        column_names=["number", "name", "checksum"],
+        settings={"async_insert": 0},
+    )
+
+
+def _applied(server: Client, database: str) -> dict[int, tuple[str, str]]:
+    """(name, checksum) by number; nothing when there are no books yet."""
+    named = {"name": database}
+    books = "SELECT count() FROM system.tables WHERE database = {name:String} AND name = 'schema_migrations'"
+    if not server.query(books, named).result_rows[0][0]:
+        return {}
+    rows = server.query(
+        "SELECT number, any(name), any(checksum) FROM {name:Identifier}.schema_migrations GROUP BY number",
+        named,
+    ).result_rows
+    return {int(number): (str(name), str(checksum)) for number, name, checksum in rows}
+
+
+def _retention(server: Client, database: str) -> dict[str, str]:
+    rows = server.query(
+        "SELECT name, engine_full FROM system.tables WHERE database = {name:String}", {"name": database}
+    ).result_rows
+    return {str(name): str(engine) for name, engine in rows}
+
+
+def _check_release(database: str, known: tuple[Migration, ...], applied: dict[int, tuple[str, str]]) -> None:
+    ours = {migration.number: migration for migration in known}
+    newer = [name for number, (name, _) in sorted(applied.items()) if number not in ours]
+    if newer:
+        raise SchemaNewer(
+            f"database {database} is of a newer release: {', '.join(newer)} was applied to it, and this "
+            f"release ends with {known[-1].name if known else 'none'}. Run the newer release, "
+            "or give this one a database of its own (CLICKHOUSE_URL)."
+        )
+    for number, (_, checksum) in applied.items():
+        if ours[number].checksum != checksum:
             raise MigrationError(
-                f"{migration.name} was applied to this database with another content. Put the file back as "
-                "it was and write the change as a new migration."
+                f"{ours[number].name} was applied to this database with another content. Put the file back "
+                "as it was and write the change as a new migration."
             )
-    return tuple(now)
+
+
+def _check_cluster(server: Client, layout: Layout) -> None:
+    if layout.cluster is None:
+        return
+    shards = dict(
+        server.query("SELECT cluster, uniqExact(shard_num) FROM system.clusters GROUP BY cluster").result_rows
+    )
+    if layout.cluster not in shards:
+        raise MigrationError(
+            f"CLICKHOUSE_CLUSTER is {layout.cluster}, and the server at CLICKHOUSE_URL knows of "
+            f"{', '.join(sorted(shards)) or 'no cluster'}: name one of its remote_servers"
+        )
+    if shards[layout.cluster] > 1:
+        raise MigrationError(
+            f"cluster {layout.cluster} has {shards[layout.cluster]} shards: rows would land in one of them "
+            "and be read from that one alone. Name a cluster of one shard and its replicas."
+        )
+
+
+def _days(days: int) -> str:
+    return f"{days} days" if days else "for ever"

@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Iterator
+from contextlib import closing
 
 import pytest
 
 from sinks.analytics import migrate as migrating
 from sinks.analytics.clickhouse import connect
-from sinks.analytics.errors import ClickHouseAway, MigrationError
-from sinks.analytics.migrate import Migration, migrate, migrations
+from sinks.analytics.errors import ClickHouseAway, MigrationError, SchemaNewer
+from sinks.analytics.migrate import Migration, concerns, migrate, migrations, plan
 from sinks.analytics.tables import TABLES
 from tests.analytics.world import ClickHouse
 
@@ -32,7 +33,8 @@ def _without_comments(statement: str) -> str:
 def test_every_statement_may_be_run_twice(migration: Migration) -> None:
     for statement in migration.statements():
         assert re.match(
-            r"CREATE (TABLE IF NOT EXISTS|OR REPLACE VIEW)|ALTER TABLE .* IF (NOT )?EXISTS|DROP .* IF EXISTS",
+            r"CREATE ((TABLE|MATERIALIZED VIEW|DICTIONARY|FUNCTION) IF NOT EXISTS|OR REPLACE (VIEW|FUNCTION))"
+            r"|ALTER TABLE .* IF (NOT )?EXISTS|ALTER TABLE \w+ MODIFY (SETTING|TTL)|DROP .* IF EXISTS",
             _without_comments(statement),
         ), statement
 
@@ -90,6 +92,62 @@ def test_a_migration_changed_after_it_was_applied_is_refused(
     monkeypatch.setattr(migrating, "migrations", lambda: changed)
     with pytest.raises(MigrationError, match="write the change as a new migration"):
         migrate(url)
+
+
+def test_a_database_of_a_newer_release_is_left_alone(clickhouse: ClickHouse) -> None:
+    url = clickhouse.url + "/newer"
+    migrate(url)
+    with closing(connect(url)) as client:
+        client.insert(
+            "schema_migrations", [[9999, "9999_later.sql", "x"]], column_names=["number", "name", "checksum"]
+        )
+        client.command("DROP VIEW consent")
+    for refused in (plan, migrate):
+        with pytest.raises(SchemaNewer, match=r"9999_later\.sql.*ends with") as newer:
+            refused(url)
+        assert "Run the newer release" in str(newer.value)
+    assert clickhouse.query(
+        "SELECT count() FROM system.tables WHERE database='newer' AND name='consent'"
+    ) == [(0,)]
+
+
+def test_a_plan_makes_nothing_not_even_the_database(clickhouse: ClickHouse) -> None:
+    todo = plan(clickhouse.url + "/planned")
+    assert todo.create_database
+    assert todo.migrations == migrations()
+    assert clickhouse.query("SELECT count() FROM system.databases WHERE name = 'planned'") == [(0,)]
+
+
+def test_each_applied_migration_is_recorded_with_what_it_was(clickhouse: ClickHouse) -> None:
+    migrate(clickhouse.url + "/recorded")
+    recorded = clickhouse.query(
+        "SELECT number, name, checksum FROM recorded.schema_migrations ORDER BY number"
+    )
+    assert recorded == [(each.number, each.name, each.checksum) for each in migrations()]
+
+
+def test_a_migration_that_another_branch_brings_later_is_applied_in_its_turn(
+    clickhouse: ClickHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = clickhouse.url + "/gap"
+    full = migrations()
+    monkeypatch.setattr(migrating, "migrations", lambda: tuple(m for m in full if m.number != 9))
+    migrate(url)
+    monkeypatch.undo()
+    assert migrate(url) == tuple(m.name for m in full if m.number == 9)
+
+
+@pytest.mark.parametrize(
+    ("statement", "said"),
+    [
+        ("-- why\nCREATE TABLE IF NOT EXISTS a (n Int8)", "create table a"),
+        ("CREATE OR REPLACE VIEW b AS SELECT 1", "create or replace view b"),
+        ("ALTER TABLE c MODIFY SETTING d = 1", "alter table c"),
+        ("INSERT INTO e SELECT 1", "insert into e"),
+    ],
+)
+def test_a_statement_is_said_in_a_few_words(statement: str, said: str) -> None:
+    assert concerns(statement) == said
 
 
 def test_every_table_has_the_columns_of_its_rows_in_their_order(clickhouse: ClickHouse) -> None:
