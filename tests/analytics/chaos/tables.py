@@ -1,0 +1,344 @@
+"""What a row of each table and view holds, by the migrations' words, and how to ask for it.
+
+Times are milliseconds since the epoch: `Ms` in an annotation says that the column is a time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any, NamedTuple, TypeAlias
+
+Ms: TypeAlias = int
+HourMs: TypeAlias = int
+
+
+class StatusEvent(NamedTuple):
+    notification_id: str
+    attempt: int
+    message_sid: str
+    event_id: str
+    provider: str
+    account_sid: str
+    status: str
+    error_code: int
+    channel: str
+    sender: str
+    recipient_hash: str
+    recipient_last2: str
+    country: str
+    source: str
+    carrier_done_at: str
+    segments: int
+    price: Decimal | None
+    price_unit: str
+    received_at: Ms
+    kafka_topic: str
+    kafka_partition: int
+    kafka_offset: int
+
+
+class Attempt(NamedTuple):
+    notification_id: str
+    attempt: int
+    command_id: str
+    tenant: str
+    sender: str
+    result: str
+    message_sid: str
+    status: str
+    error_code: int
+    error_class: str
+    detail: str
+    request_id: str
+    latency_ms: int | None
+    at: Ms
+    kafka_topic: str
+    kafka_partition: int
+    kafka_offset: int
+
+
+class Request(NamedTuple):
+    notification_id: str
+    tenant: str
+    idempotency_key: str
+    recipient_hash: str
+    recipient_last2: str
+    country: str
+    carrier: str
+    carrier_source: str
+    channels: tuple[str, ...]
+    body_chars: int
+    content_sid: str
+    media_count: int
+    category: str
+    priority: str
+    send_at: Ms | None
+    expires_at: Ms | None
+    sender: str
+    metadata: Mapping[str, str]
+    refusal: str
+    refusal_detail: str
+    requested_at: Ms
+    origin_topic: str
+    origin_partition: int
+    origin_offset: int
+    kafka_topic: str
+    kafka_partition: int
+    kafka_offset: int
+
+
+class Inbound(NamedTuple):
+    tenant: str
+    message_sid: str
+    provider: str
+    account_sid: str
+    channel: str
+    sender: str
+    recipient_hash: str
+    recipient_last2: str
+    country: str
+    body_chars: int
+    media_count: int
+    opt_out_type: str
+    received_at: Ms
+    kafka_topic: str
+    kafka_partition: int
+    kafka_offset: int
+
+
+class Consent(NamedTuple):
+    recipient_hash: str
+    tenant: str
+    channel_group: str
+    change_id: str
+    recipient_last2: str
+    country: str
+    sender: str
+    state: str
+    source: str
+    evidence: str
+    at: Ms
+    kafka_topic: str
+    kafka_partition: int
+    kafka_offset: int
+
+
+class Letter(NamedTuple):
+    stage: str
+    topic: str
+    partition: int
+    offset: int
+    reason: str
+    detail: str
+    notification_id: str
+    key_bytes: int
+    value_bytes: int
+    at: Ms
+    kafka_topic: str
+    kafka_partition: int
+    kafka_offset: int
+
+
+class Message(NamedTuple):
+    notification_id: str
+    attempt: int
+    version: int
+    tenant: str
+    channel: str
+    sender: str
+    message_sid: str
+    status: str
+    error_code: int
+    error_class: str
+    segments: int
+    recipient_hash: str
+    recipient_last2: str
+    country: str
+    carrier: str
+    carrier_source: str
+    category: str
+    priority: str
+    requested_at: Ms
+    commanded_at: Ms
+    accepted_at: Ms | None
+    sent_at: Ms | None
+    delivered_at: Ms | None
+    ended_at: Ms | None
+    updated_at: Ms
+
+
+class Notification(NamedTuple):
+    notification_id: str
+    version: int
+    tenant: str
+    idempotency_key: str
+    state: str
+    final: bool
+    reason: str
+    detail: str
+    recipient_hash: str
+    recipient_last2: str
+    country: str
+    carrier: str
+    carrier_source: str
+    category: str
+    priority: str
+    attempts: int
+    segments: int
+    duplicates: int
+    conflicts_with: str
+    metadata: Mapping[str, str]
+    requested_at: Ms
+    updated_at: Ms
+
+
+class History(NamedTuple):
+    notification_id: str
+    version: int
+    state: str
+    final: bool
+    reason: str
+    detail: str
+    updated_at: Ms
+
+
+class Ending(NamedTuple):
+    notification_id: str
+    attempt: int
+    version: int
+    status: str
+    hour: HourMs
+    ending: str
+
+
+class Deliverability(NamedTuple):
+    hour: HourMs
+    tenant: str
+    channel: str
+    country: str
+    carrier: str
+    carrier_source: str
+    sender: str
+    error_code: int
+    error_class: str
+    attempts: int
+    delivered: int
+    undelivered: int
+    failed: int
+    unconfirmed: int
+    held: int
+    not_sent: int
+    open: int
+    read: int
+    segments: int
+
+
+class StateCount(NamedTuple):
+    hour: HourMs
+    tenant: str
+    category: str
+    priority: str
+    country: str
+    state: str
+    reason: str
+    notifications: int
+    duplicates: int
+
+
+class RequestLatency(NamedTuple):
+    notification_id: str
+    tenant: str
+    country: str
+    carrier: str
+    carrier_source: str
+    requested: Ms
+    requested_to_sent_ms: int
+
+
+class DeliveryLatency(NamedTuple):
+    notification_id: str
+    attempt: int
+    tenant: str
+    country: str
+    carrier: str
+    carrier_source: str
+    channel: str
+    sender: str
+    requested: Ms
+    sent_to_delivered_ms: int
+
+
+class Price(NamedTuple):
+    message_sid: str
+    notification: str
+    sender: str
+    price: Decimal
+    price_unit: str
+    segments: int
+
+
+class Standing(NamedTuple):
+    recipient_hash: str
+    tenant: str
+    channel_group: str
+    state: str
+    source: str
+    since: Ms
+
+
+Row: TypeAlias = tuple[Any, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """A table or view by name. `key`: the columns in which no two rows agree."""
+
+    name: str
+    row: type[Row]
+    key: tuple[str, ...]
+    table: bool = True
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        return tuple(self.row.__annotations__)
+
+    def select(self) -> str:
+        """All of it, as it stands after every merge to come."""
+        asked = ", ".join(map(_asked, self.columns, self.row.__annotations__.values()))
+        return f"SELECT {asked} FROM {self.name} AS t{' FINAL' if self.table else ''}"  # noqa: S608
+
+    def key_of(self, row: Row) -> Row:
+        return tuple(getattr(row, column) for column in self.key)
+
+
+def _asked(column: str, annotation: Any) -> str:
+    # The annotations are text, as this module postpones them.
+    text = getattr(annotation, "__forward_arg__", annotation)
+    if "HourMs" in text:
+        return f"toInt64(toUnixTimestamp(t.`{column}`)) * 1000 AS {column}_ms"
+    return f"toUnixTimestamp64Milli(t.`{column}`) AS {column}_ms" if "Ms" in text else f"t.`{column}`"
+
+
+_PLACE = ("kafka_topic", "kafka_partition", "kafka_offset")
+TABLES = (
+    Shape("status_events", StatusEvent, _PLACE),
+    Shape("attempts", Attempt, _PLACE),
+    Shape("requests", Request, _PLACE),
+    Shape("inbound", Inbound, _PLACE),
+    Shape("consent_changes", Consent, _PLACE),
+    Shape("dead_letters", Letter, ("stage", "topic", "partition", "offset")),
+    Shape("messages", Message, ("notification_id", "attempt")),
+    Shape("notifications", Notification, ("notification_id",)),
+    Shape("outcome_history", History, ("notification_id", "version", "updated_at")),
+)
+VIEWS = (
+    Shape("message_endings", Ending, ("notification_id", "attempt"), table=False),
+    Shape("deliverability", Deliverability, Deliverability._fields[:9], table=False),
+    Shape("notification_states", StateCount, StateCount._fields[:7], table=False),
+    Shape("request_latencies", RequestLatency, ("notification_id",), table=False),
+    Shape("delivery_latencies", DeliveryLatency, ("notification_id", "attempt"), table=False),
+    Shape("message_prices", Price, ("message_sid",), table=False),
+    Shape("consent", Standing, Standing._fields[:3], table=False),
+)

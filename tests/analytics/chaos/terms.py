@@ -1,0 +1,55 @@
+"""What a run's parts must agree on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from schemas.topics import Topic
+
+PARTITIONS = 4
+GROUP = "chaos-analytics"
+KEY = bytes(range(32))
+STAGE = "sinks.analytics"
+"""Under which name the sink gives records up."""
+
+LANDS = (
+    Topic.STATUS,
+    Topic.ATTEMPTS,
+    Topic.OUTCOMES,
+    Topic.REQUESTS,
+    Topic.INBOUND,
+    Topic.CONSENT_CHANGES,
+    Topic.DEAD_LETTERS,
+)
+NOWHERE = "nowhere"
+"""A topic nobody reads, for what a broken sink is to lose."""
+
+SESSION_TIMEOUT_S = 6.0
+"""How long the group waits for a killed member: the broker's least, for ten kills in minutes."""
+
+SPREAD_DAYS = 20
+"""The events lie so far apart: two months at most times, and no table's retention meets them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """`base_ms`: no event is later; a day's start, so that a seed repeats within the day."""
+
+    seed: int
+    base_ms: int
+    events: int = 500_000
+    kills: int = 10
+    away_s: float = 30.0
+    third: bool = True
+    sabotage: str | None = None
+    limit_s: float = 900.0
+
+    @property
+    def batch_rows(self) -> int:
+        """A hundred batches and more, so that the kills fall into different ones."""
+        return max(100, min(5_000, self.events // 100))
+
+    @property
+    def most_unread(self) -> int:
+        """The sinks are never given so much that one burst would outrun the kills."""
+        return max(1_000, min(40_000, self.events // 8))
