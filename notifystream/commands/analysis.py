@@ -31,11 +31,17 @@ def register(app: typer.Typer) -> None:
 def report(
     name: Annotated[ReportName, typer.Argument(help="What to report.")],
     since: Annotated[str, typer.Option(help="24h, 30m, 7d … ago, or an ISO 8601 time.")] = "24h",
+    until: Annotated[str | None, typer.Option(help="The end, as --since; without it, now.")] = None,
     tenant: Annotated[str | None, typer.Option(help="Only this tenant.")] = None,
+    by: Annotated[
+        str | None, typer.Option(help="What the rows are by: country,carrier,sender,channel,day …")
+    ] = None,
     as_json: AsJson = False,
     as_csv: AsCsv = False,
 ) -> None:
-    """Deliverability by carrier or country, why attempts failed, how long it takes.
+    """What was delivered where, what was lost and why, how long it takes, what it costs.
+
+    Everything counts at the time of its request. Percentages come with the interval they are in for 95 %.
 
     [bold]Examples[/]
 
@@ -43,12 +49,20 @@ def report(
 
     notifystream report errors --since 7d --tenant acme
 
+    notifystream report deliverability --since 7d --until 1d --by carrier,day
+
     notifystream report latency --since 2026-11-20T08:00 --csv
     """
+    from sinks.analytics.errors import UnknownReport
     from sinks.analytics.reports import report as make
 
+    start, end = _time("--since", since), None if until is None else _time("--until", until)
+    dimensions = tuple(name.strip() for name in by.split(",")) if by else ()
     with clickhouse() as client:
-        made = make(client, name, _since(since), tenant=tenant)
+        try:
+            made = make(client, name, start, until=end, tenant=tenant, by=dimensions)
+        except UnknownReport as unknown:
+            fail(str(unknown), WRONG_USE)
     _print(made, as_json, as_csv, f"Nothing since {since}.")
 
 
@@ -76,7 +90,7 @@ def sql(
     _print(Report("", columns, rows), as_json, as_csv, "No rows.")
 
 
-def _since(text: str) -> datetime:
+def _time(option: str, text: str) -> datetime:
     ago = re.fullmatch(r"-?(\d+)([smhdw])", text)
     if ago is not None:
         return datetime.now(UTC) - timedelta(**{_UNITS[ago[2]]: int(ago[1])})
@@ -84,7 +98,7 @@ def _since(text: str) -> datetime:
         # A time without a zone is the reader's own.
         return datetime.fromisoformat(text).astimezone(UTC)
     except ValueError:
-        fail(f"--since {text!r} is no time: write 24h, 30m, 7d or 2026-11-20T08:00", WRONG_USE)
+        fail(f"{option} {text!r} is no time: write 24h, 30m, 7d or 2026-11-20T08:00", WRONG_USE)
 
 
 def _print(made: Report, as_json: bool, as_csv: bool, nothing: str) -> None:

@@ -167,7 +167,7 @@ def test_the_errors_report_counts_bad_ends_and_explains_their_codes(client: Clie
     assert rows[99999,]["what_to_do"] == "https://www.twilio.com/docs/api/errors/99999"
 
 
-def test_latencies_are_the_quantiles_of_the_single_differences(client: Client, seed: int) -> None:
+def test_latencies_are_the_quantiles_of_the_single_differences_to_a_fortieth(client: Client, seed: int) -> None:
     made = outcomes(seed)
     land_outcomes(client, made)
     figures = by_first(report(client, "latency", LONG_AGO), 2)
@@ -185,7 +185,8 @@ def test_latencies_are_the_quantiles_of_the_single_differences(client: Client, s
         for name, values in (("requested_to_sent", to_sent), ("sent_to_delivered", to_delivered)):
             assert row[f"{name}_count"] == len(values)
             for level in (50, 90, 99):
-                assert row[f"{name}_p{level}_s"] == values[int(level / 100 * len(values))] / 1000
+                exact = values[int(level / 100 * len(values))] / 1000
+                assert row[f"{name}_p{level}_s"] == pytest.approx(exact, rel=0.026, abs=0.001)
 
 
 def test_the_view_deliverability_has_every_attempt_in_exactly_one_ending(client: Client, seed: int) -> None:
