@@ -15,6 +15,7 @@ from notifystream.commands import (
     deadletters,
     demo,
     held,
+    routes,
     sandbox,
     send,
     senders,
@@ -22,6 +23,7 @@ from notifystream.commands import (
     show,
     tail,
     topics,
+    warehousing,
 )
 from notifystream.console import CommandFailed, complain, debugging, end_quietly_on_broken_pipe
 
@@ -43,12 +45,14 @@ for _command in (
     demo,
     sandbox,
     services,
+    warehousing,
     topics,
     send,
     tail,
     show,
     senders,
     held,
+    routes,
     consent,
     analysis,
     deadletters,

@@ -13,7 +13,9 @@ from notifystream.settings import Settings
 
 if TYPE_CHECKING:
     from ingress.config import IngressConfig
+    from sinks.analytics.cluster import Layout
     from sinks.analytics.config import AnalyticsConfig
+    from sinks.health.config import HealthConfig
     from sinks.outbound.config import OutboundConfig
     from streams.config import StreamsConfig
     from streams.policy import Policies
@@ -164,9 +166,95 @@ def analytics(chosen: Settings) -> "AnalyticsConfig":
             pii_hash_key=key.encode(),
             batch_rows=chosen.analytics_batch_rows,
             batch_s=chosen.analytics_batch_s,
+            layout=layout(chosen),
         )
     except ValueError as wrong:
         fail(str(wrong), WRONG_USE)
+
+
+def layout(chosen: Settings) -> "Layout":
+    """How the tables differ from the files; what migrates them needs nothing else but the URL."""
+    from sinks.analytics.cluster import Layout
+
+    try:
+        return Layout(cluster=chosen.clickhouse_cluster, retention_days=chosen.analytics_retention_days)
+    except ValueError as wrong:
+        fail(f"ANALYTICS_RETENTION_DAYS or CLICKHOUSE_CLUSTER: {wrong}", WRONG_USE)
+
+
+def health(chosen: Settings) -> "HealthConfig":
+    from sinks.health.config import HealthConfig
+    from sinks.health.decide import Policy
+
+    broker = kafka(chosen)
+    registry, clickhouse = require(chosen, "schema_registry_url", "clickhouse_url")
+    try:
+        return HealthConfig(
+            kafka=broker,
+            schema_registry_url=registry,
+            clickhouse_url=clickhouse,
+            policy=Policy(
+                window_ms=_ms(chosen.health_window_s),
+                grace_ms=_ms(chosen.health_grace_s),
+                baseline_ms=_ms(chosen.health_baseline_s),
+                least=chosen.health_least,
+            ),
+            every_ms=_ms(chosen.health_every_s),
+        )
+    except ValueError as wrong:
+        fail(str(wrong), WRONG_USE)
+
+
+def carriers(chosen: Settings) -> "CarriersConfig":
+    from sinks.carriers.config import CarriersConfig
+
+    broker = kafka(chosen)
+    registry, clickhouse, key = require(chosen, "schema_registry_url", "clickhouse_url", "pii_hash_key")
+    previous = chosen.pii_hash_key_previous
+    try:
+        return CarriersConfig(
+            kafka=broker,
+            schema_registry_url=registry,
+            clickhouse_url=clickhouse,
+            pii_hash_key=key.encode(),
+            pii_hash_key_previous=previous.get_secret_value().encode() if previous is not None else None,
+            lookups=_lookups(chosen) if chosen.carrier_lookups_per_month else None,
+            number_tenants=frozenset(chosen.analytics_number_tenants),
+        )
+    except ValueError as wrong:
+        fail(str(wrong), WRONG_USE)
+
+
+def _lookups(chosen: Settings) -> "LookupConfig":
+    from sinks.carriers.config import DAY_MS, LookupConfig
+    from sinks.carriers.twilio_lookup import TWILIO_LOOKUPS
+    from sinks.outbound.config import TWILIO_API, TwilioAccount
+
+    account, username, password = _credentials(chosen)
+    own = TWILIO_LOOKUPS if chosen.twilio_api_url.rstrip("/") == TWILIO_API else chosen.twilio_api_url
+    return LookupConfig(
+        account=TwilioAccount(
+            account_sid=account,
+            username=username,
+            password=password,
+            api_url=chosen.twilio_lookups_url or own,
+            region=chosen.twilio_region,
+            edge=chosen.twilio_edge,
+            connect_timeout_s=chosen.twilio_connect_timeout_s,
+            read_timeout_s=chosen.twilio_read_timeout_s,
+        ),
+        lookups_per_month=chosen.carrier_lookups_per_month,
+        lookups_per_s=chosen.carrier_lookups_per_s,
+        ask_again_after_ms=chosen.carrier_lookup_days * DAY_MS,
+    )
+
+
+def _credentials(chosen: Settings) -> tuple[str, str, str]:
+    """The account, and who asks in its name."""
+    (account,) = require(chosen, "twilio_account_sid")
+    if chosen.twilio_api_key_sid:
+        return account, *require(chosen, "twilio_api_key_sid", "twilio_api_key_secret")
+    return account, account, *require(chosen, "twilio_auth_token")
 
 
 def _tokens(chosen: Settings) -> dict[str, tuple[str, ...]]:

@@ -1,4 +1,4 @@
-"""`notifystream ingress|streams|outbound|analytics`: one process of a service, until SIGTERM.
+"""`notifystream ingress|streams|outbound|analytics|carriers|health`: one process of a service, until SIGTERM.
 
 Guarantees: `READY <address or name>` is the only line on stdout and comes when the service works; logs go to
 stderr; SIGTERM and Ctrl-C end it with what it has begun completed. More processes of the same service share
@@ -26,7 +26,7 @@ ExitWithStdin = Annotated[
 
 
 def register(app: typer.Typer) -> None:
-    for service in (ingress, streams, outbound, analytics):
+    for service in (ingress, streams, outbound, carriers, health):
         app.command(service.__name__)(service)
 
 
@@ -88,12 +88,29 @@ def outbound(exit_with_stdin: ExitWithStdin = False) -> None:
     run(config, _ready_once())
 
 
-def analytics(exit_with_stdin: ExitWithStdin = False) -> None:
-    """Land everything in ClickHouse, effectively once; makes and migrates its tables.
+def analytics(exit_with_stdin: bool = False) -> None:
+    """The service itself; `warehousing` has its command, because it has subcommands."""
+    from notifystream import configs
 
-    Needs KAFKA_BOOTSTRAP_SERVERS, SCHEMA_REGISTRY_URL, CLICKHOUSE_URL and PII_HASH_KEY.
+    stop = _stopping()
+    config = configs.analytics(_prepared(exit_with_stdin))
+    from sinks.analytics.errors import AnalyticsError
+    from sinks.analytics.sink import run
 
-    [bold]Example[/]: CLICKHOUSE_URL=http://localhost:8123/default notifystream analytics
+    try:
+        run(config, _ready_once(), stop)
+    except AnalyticsError as error:
+        fail(str(error))
+
+
+def carriers(exit_with_stdin: ExitWithStdin = False) -> None:
+    """Look carriers of recipients up for analytics, beside the pipeline: never in the way of a send.
+
+    Needs KAFKA_BOOTSTRAP_SERVERS, SCHEMA_REGISTRY_URL, CLICKHOUSE_URL and PII_HASH_KEY, and what it is to do:
+    CARRIER_LOOKUPS_PER_MONTH with TWILIO_ACCOUNT_SID and an API key or the auth token, PII_HASH_KEY_PREVIOUS
+    while the key is changed, ANALYTICS_NUMBER_TENANTS for tenants that opted in.
+
+    [bold]Example[/]: CARRIER_LOOKUPS_PER_MONTH=10000 notifystream carriers
     """
     from notifystream import configs
 
@@ -104,14 +121,47 @@ def analytics(exit_with_stdin: ExitWithStdin = False) -> None:
 
     for handled in (signal.SIGTERM, signal.SIGINT):
         signal.signal(handled, end)
-    config = configs.analytics(_prepared(exit_with_stdin))
+    config = configs.carriers(_prepared(exit_with_stdin))
     from sinks.analytics.errors import AnalyticsError
-    from sinks.analytics.sink import run
+    from sinks.carriers.worker import run
 
     try:
         run(config, _ready_once(), stop)
     except AnalyticsError as error:
         fail(str(error))
+
+
+def health(exit_with_stdin: ExitWithStdin = False) -> None:
+    """Look at how every route delivers, and tell on route.health what changed.
+
+    Needs KAFKA_BOOTSTRAP_SERVERS, SCHEMA_REGISTRY_URL and CLICKHOUSE_URL, whose tables exist. One process
+    looks, more of them stand by.
+
+    [bold]Example[/]: HEALTH_EVERY_S=60 notifystream health
+    """
+    from notifystream import configs
+
+    stop = _stopping()
+    config = configs.health(_prepared(exit_with_stdin))
+    from sinks.health.errors import HealthError
+    from sinks.health.worker import run
+
+    try:
+        run(config, _ready_once(), stop)
+    except HealthError as error:
+        fail(str(error))
+
+
+def _stopping() -> threading.Event:
+    """Set by SIGTERM and Ctrl-C from here on."""
+    stop = threading.Event()
+
+    def end(signum: int, frame: FrameType | None) -> None:
+        stop.set()
+
+    for handled in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(handled, end)
+    return stop
 
 
 def _prepared(exit_with_stdin: bool, *, metrics: bool = True) -> Settings:
