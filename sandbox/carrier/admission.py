@@ -27,7 +27,8 @@ def admit(request: Request, settings: Settings, concurrent: int, now_ms: int) ->
         known[account.key_sid] = account.key_secret
     if user not in known or not hmac.compare_digest(known[user].encode(), secret.encode()):
         raise ApiError(20003)
-    if request.path_params["account"] != account.sid:
+    # The Lookup API's resources belong to no account.
+    if request.path_params.get("account", account.sid) != account.sid:
         raise ApiError(20404, request.url.path)
     if 0 < settings.max_concurrency < concurrent or settings.throttling.throttles(now_ms):
         raise ApiError(20429)

@@ -16,6 +16,7 @@ from sandbox.carrier.callbacks import Poster
 from sandbox.carrier.control import Control
 from sandbox.carrier.errors import ApiError
 from sandbox.carrier.exchange import Exchange
+from sandbox.carrier.lookups import LookupsApi
 from sandbox.carrier.resource import error_body
 from sandbox.carrier.rest import MessagesApi
 from sandbox.carrier.runner import Runner
@@ -42,7 +43,7 @@ class Simulator:
         api = MessagesApi(self._settings, self._exchange, self._books, self._runner, now_ms)
         control = Control(self._settings, self._exchange, self._books, self._runner, self._poster, now_ms)
         app = Starlette(
-            routes=[*api.routes, *control.routes],
+            routes=[*api.routes, *LookupsApi(self._settings, now_ms).routes, *control.routes],
             lifespan=self._lifespan,
             exception_handlers={404: _not_found},
         )
