@@ -11,7 +11,7 @@
 CREATE OR REPLACE VIEW message_endings AS
 SELECT
     *,
-    toStartOfHour(requested_at) AS hour,
+    toStartOfHour(commanded_at) AS hour,
     multiIf(
         status IN ('delivered', 'read'), 'delivered',
         status = 'undelivered', 'undelivered',
@@ -29,8 +29,9 @@ FROM (SELECT hour, max(touched_at) AS last_touched_at FROM touched_hours GROUP B
 LEFT JOIN (SELECT hour, as_of FROM refreshed_hours FINAL) AS refreshed ON refreshed.hour = touched.hour
 WHERE refreshed.as_of <= touched.last_touched_at;
 
--- Attempts per hour of their request. attempts = the sum of the seven endings, always. Which hours are live is
--- asked once per query (a scalar), so that no hour is counted by both halves or by none.
+-- Attempts per hour of their request (in message_endings the hour is that of the command). attempts = the sum of
+-- the seven endings, always. Which hours are live is asked once per query (a scalar), so that no hour is counted by
+-- both halves or by none.
 CREATE OR REPLACE VIEW deliverability AS
 SELECT
     hour, tenant, channel, country, carrier, carrier_source, sender, error_code, error_class,

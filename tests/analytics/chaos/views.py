@@ -19,6 +19,7 @@ _ENDINGS = {
     "unconfirmed": "unconfirmed",
     "held": "held",
     "suppressed": "not_sent",
+    "not_admitted": "not_sent",
     "expired": "not_sent",
     "absent": "not_sent",
 }
@@ -52,7 +53,7 @@ def _ending(m: t.Message) -> t.Ending:
 def _deliverability(messages: Iterable[t.Message]) -> list[t.Deliverability]:
     groups: dict[tuple[int, str, str, str, str, str, str, int, str], list[t.Message]] = defaultdict(list)
     for m in messages:
-        hour = _hour(m.commanded_at)
+        hour = _hour(m.requested_at)
         route = m.tenant, m.channel, m.country, m.carrier, m.carrier_source, m.sender
         groups[(hour, *route, m.error_code, m.error_class)].append(m)
     found = []
