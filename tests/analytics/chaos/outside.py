@@ -29,7 +29,7 @@ class Outside:
         self.written = 0
         self.allowed = 0
         self._records = records
-        self._producer = Producer(kafka.producer("outside", linger_ms=20))
+        self._producer = Producer(kafka.producer("outside", linger_ms=20) | {"log_level": 0})
         self._exhausted = False
         self._more = threading.Condition()
         self._end = False
@@ -60,6 +60,7 @@ class Outside:
             self._more.notify()
         self._thread.join()
         self._producer.flush(10)
+        self._producer.close()
         if error is None and self._failure is not None:
             raise self._failure
 

@@ -36,7 +36,7 @@ FOUND_BY = {
 @pytest.mark.chaos
 @pytest.mark.parametrize("broken", SABOTAGE)
 def test_a_broken_promise_does_not_pass(broken: str, tmp_path: Path, seed: int) -> None:
-    terms = Terms(seed, BASE_MS, events=15_000, kills=3, away_s=0, third=False, sabotage=broken, limit_s=200)
+    terms = Terms(seed, BASE_MS, events=8_000, kills=2, away_s=0, third=False, sabotage=broken, limit_s=200)
     result = run(terms, tmp_path)
     print("\n".join(lines(result)))
     assert any(FOUND_BY[broken] in wrong for wrong in result.wrong)
