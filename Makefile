@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.requirements.sha256
 
-.PHONY: help setup demo sandbox test chaos chaos-streams chaos-outbound fuzz-ingress check kafka lock clean
+.PHONY: help setup demo sandbox test chaos chaos-streams chaos-outbound chaos-analytics fuzz-ingress check kafka lock clean
 
 help: ## the targets, one line each
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | sed -E 's/:.*## /\t/' | expand -t 16
@@ -37,6 +37,9 @@ chaos-streams: setup kafka ## 20,000 notifications through kills, a standstill a
 
 chaos-outbound: setup kafka ## 20,000 commands through kills, a zombie and the worst provider, then the verdict
 	$(BIN)/python -m tests.outbound.chaos
+
+chaos-analytics: setup kafka ## 500,000 events through killed sinks and a killed database, then row by row
+	$(BIN)/python -m tests.analytics.chaos
 
 fuzz-ingress: setup ## 100,000 requests nobody should send: no 5xx, no record that was not signed; two minutes
 	$(BIN)/python -m tests.fuzz.ingress
