@@ -41,13 +41,14 @@ def landed(around: World) -> list[str]:
     return [str(event) for (event,) in rows]
 
 
-def test_only_the_records_between_the_two_times_land(around: World) -> None:
+def test_only_the_records_between_the_two_times_land_and_no_committed_offset_moves(around: World) -> None:
     hourly_statuses(around)
     migrate(around.clickhouse.url)
     read = spans(around.config(), [Topic.STATUS], WINDOW, look_up=False)
     done = backfill(around.config(), read, WINDOW)
     assert landed(around) == ["e1", "e2", "e3"]
     assert (done.records, done.rows) == (3, {"status_events": 3})
+    assert around.committed(Topic.STATUS) == 0
 
 
 def test_a_second_back_fill_changes_nothing_whatever_its_batches(around: World) -> None:
@@ -84,14 +85,6 @@ def test_what_cannot_be_read_becomes_a_dead_letter_and_the_rest_lands(around: Wo
     done = backfill(around.config(), read, WINDOW)
     assert (done.records, done.given_up, landed(around)) == (2, 1, ["egood"])
     assert len(around.read(Topic.DEAD_LETTERS)) == 1
-
-
-def test_no_committed_offset_is_moved(around: World) -> None:
-    hourly_statuses(around)
-    migrate(around.clickhouse.url)
-    read = spans(around.config(), [Topic.STATUS], WINDOW, look_up=False)
-    backfill(around.config(), read, WINDOW)
-    assert around.committed(Topic.STATUS) == 0
 
 
 @pytest.mark.broker
