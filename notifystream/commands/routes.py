@@ -12,7 +12,6 @@ from rich.table import Table
 
 from notifystream.commands.senders import pipeline
 from notifystream.console import stdout
-from notifystream.sending_views import clock, span
 from schemas.vocabulary import RouteStatus
 
 if TYPE_CHECKING:
@@ -74,6 +73,8 @@ def _last(kafka: "Kafka", codec: "Codec") -> "list[RouteHealth]":
 
 
 def _fields(told: "RouteHealth") -> dict[str, Any]:
+    from notifystream.sending_views import clock
+
     fields: dict[str, Any] = msgspec.to_builtins(told)
     for name in ("since", "at", "window_from", "window_until"):
         fields[name] = clock(fields[name])
@@ -81,6 +82,8 @@ def _fields(told: "RouteHealth") -> dict[str, Any]:
 
 
 def _table(told: "list[RouteHealth]", now: int) -> Table:
+    from notifystream.sending_views import span
+
     made = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
     for name in ("route", "status", "since", "why", "counted", "in time", "usual", "errors", "seen"):
         right = name in ("counted", "in time", "usual")
