@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from sinks.analytics.cluster import Layout
     from sinks.analytics.config import AnalyticsConfig
     from sinks.health.config import HealthConfig
+    from sinks.carriers.config import CarriersConfig, LookupConfig
     from sinks.outbound.config import OutboundConfig
     from streams.config import StreamsConfig
     from streams.policy import Policies
@@ -253,8 +254,10 @@ def _credentials(chosen: Settings) -> tuple[str, str, str]:
     """The account, and who asks in its name."""
     (account,) = require(chosen, "twilio_account_sid")
     if chosen.twilio_api_key_sid:
-        return account, *require(chosen, "twilio_api_key_sid", "twilio_api_key_secret")
-    return account, account, *require(chosen, "twilio_auth_token")
+        key, secret = require(chosen, "twilio_api_key_sid", "twilio_api_key_secret")
+        return account, key, secret
+    (token,) = require(chosen, "twilio_auth_token")
+    return account, account, token
 
 
 def _tokens(chosen: Settings) -> dict[str, tuple[str, ...]]:

@@ -52,8 +52,8 @@ class Settings(BaseSettings):
 
     pii_hash_key_previous: SecretStr | None = Field(
         None,
-        description="The key before it, while it is being changed: `notifystream carriers` links the hashes of "
-        "both, and erasing looks for both. Not after a key has leaked.",
+        description="The key before it, while it is being changed: `notifystream carriers` links the hashes "
+        "of both, and erasing looks for both. Not after a key has leaked.",
     )
 
     # Twilio
@@ -235,14 +235,14 @@ class Settings(BaseSettings):
 
     analytics_number_tenants: list[str] = Field(
         [],
-        description="JSON: tenants that opted in to having the numbers of their recipients in ClickHouse, in a "
-        "table of its own for 30 days; `notifystream carriers` keeps it. None by default.",
+        description="JSON: tenants that opted in to having the numbers of their recipients in ClickHouse, in "
+        "a table of its own for 30 days; `notifystream carriers` keeps it. None by default.",
         examples=['["acme"]'],
     )
     carrier_lookups_per_month: int = Field(
         0,
-        description="Look-ups of carriers at the provider, per calendar month (UTC) and all processes together; "
-        "never exceeded. None when 0.",
+        description="Look-ups of carriers at the provider, per calendar month (UTC) and all processes "
+        "together; never exceeded. None when 0.",
         ge=0,
     )
     carrier_lookups_per_s: float = Field(

@@ -1,4 +1,4 @@
-"""`notifystream analytics [migrate | backfill | erase]`: the service, its tables, and landing again what topics hold.
+"""`notifystream analytics [migrate | backfill | erase]`: the service, its tables, landing the topics again.
 
 Guarantees: without a subcommand it is the service, as ever; `--dry-run` changes nothing; results on stdout,
 progress on stderr. Leaves to `sinks.analytics`: all of the work.

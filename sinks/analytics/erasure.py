@@ -2,16 +2,14 @@
 
 Guarantees: when `erase` returns, no row of any MergeTree table of the database holds the person's hash,
 under any of the keys given, or a notification that was for that person; whoever repeats it erases nothing
-more. Tables are found by their columns (recipient_hash, notification_id), so one that is added later is
-covered without being named here. Rows are rewritten away by mutations that are waited for, not only masked:
-an erased row is gone from the disk as soon as ClickHouse drops the parts it has replaced
-(old_parts_lifetime, 8 minutes by default). Sums of hours are made again without the person. Not touched:
-backups; and Kafka, where records age out by their topics' retention, so that whatever lands of them later
-is erased by doing it again.
+more. Rows are rewritten away by mutations that are waited for, not only masked: an erased row is gone from
+the disk as soon as ClickHouse drops the parts it has replaced (old_parts_lifetime, 8 minutes by default).
+Sums of hours are made again without the person. Not touched: backups; and Kafka, where records age out by
+their topics' retention, so that whatever lands of them later is erased by doing it again. Leaves to
+`personal_rows` where rows of a person are.
 """
 
-import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -19,19 +17,14 @@ import phonenumbers
 
 from schemas.topics import Topic, TopicSpec
 from sinks.analytics.errors import AnalyticsError
+from sinks.analytics.personal_rows import TOUCHED, Pass, Traces, portions, quoted, traces
 from sinks.analytics.privacy import Privacy
 
 if TYPE_CHECKING:
     from clickhouse_connect.driver.client import Client
 
-PERSON, NOTIFICATION = "recipient_hash", "notification_id"
-LINKS, TOUCHED = "recipient_links", "touched_hours"
-# Values in one statement: they travel in the URL, which servers bound.
-AT_ONCE = 400
-_TABLE = re.compile(r"\w+")
+# All replicas have done it when the statement ends.
 _WAIT = {"mutations_sync": 2}
-_OF_PERSON = f"{PERSON} IN {{hashes:Array(String)}}"
-_OF_LINKS = "old_hash IN {hashes:Array(String)} OR new_hash IN {hashes:Array(String)}"
 
 
 class NotANumber(AnalyticsError):
@@ -40,16 +33,6 @@ class NotANumber(AnalyticsError):
 
 class ErasureIncomplete(AnalyticsError):
     """Rows of the person are there again, or still: they landed meanwhile. Erase again."""
-
-
-class Table(NamedTuple):
-    """A table that may hold rows of a person, by which of the two columns, and whether it knows their
-    hour."""
-
-    name: str
-    by_person: bool
-    by_notification: bool
-    by_hour: bool
 
 
 class Erased(NamedTuple):
@@ -62,10 +45,9 @@ class Erased(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Erasure:
-    """What was found and what is left. In a dry run `left` is what was found."""
+    """What was found and what is left, by table. In a dry run `left` is what was found."""
 
     tables: tuple[Erased, ...]
-    hashes: int
     notifications: int
     dry_run: bool
 
@@ -96,44 +78,27 @@ def erase(client: "Client", hashes: Sequence[str], *, dry_run: bool = False) -> 
     Raises ErasureIncomplete when something is left afterwards, and what clickhouse-connect raises. What a
     crash after each step leaves behind (repeating ends it in every case):
 
-    Step 1, links followed, notifications found, their hours touched: those are summed again, to the same
-    figures.
-    Step 2, rows that only a notification leads to are gone: the rows with the hash still tell which those
-    were.
-    Step 3, rows with the hash are gone, one table after the other: each of the others is still found by the
-    hash.
-    Step 4, links gone: nothing is left. Before this the other hashes of the person are still found.
+    Step 1, all traces found and counted: nothing is changed.
+    Step 2, the hours of the notifications touched: they are summed again, to the same figures.
+    Step 3, pass by pass deleted, in their order: what is left is still found by what is left.
+    Step 4, the hours touched again, for whoever summed them in the midst of step 3: nothing of the person
+      is left; without it such a sum of nobody in particular stays until its hour is touched again.
     """
-    tables = _tables(client)
-    everyone = _linked(client, tuple(hashes))
-    notifications = _notifications(client, tables, everyone)
-    found = {table: _count(client, table, everyone, notifications) for table in tables}
-    links = _count_links(client, everyone)
+    found = traces(client, hashes)
+    before = [one.count(client) for one in found.passes]
     if dry_run:
-        return _told(found, found, links, links, everyone, notifications, dry_run=True)
-    hours = _hours(client, tables, notifications)
-    _touch(client, hours)
-    person = {"hashes": list(everyone)}
-    for table in tables:
-        if table.by_notification and found[table]:
-            for some in _portions(notifications):
-                _delete(client, table.name, _of_notifications(table), person | {"some": list(some)})
-    for table in tables:
-        if table.by_person and found[table]:
-            _delete(client, table.name, _OF_PERSON, person)
-    if links:
-        _delete(client, LINKS, _OF_LINKS, person)
-    # Again: whoever summed them meanwhile may have read the rows before they went.
-    _touch(client, hours)
-    left = {table: _count(client, table, everyone, notifications) for table in tables}
-    erasure = _told(
-        found, left, links, _count_links(client, everyone), everyone, notifications, dry_run=False
-    )
-    remaining = [f"{table.table}: {table.left}" for table in erasure.tables if table.left]
-    if remaining:
+        return _told(found, before, before, dry_run=True)
+    _touch(client, found.hours)
+    for one, rows in zip(found.passes, before, strict=True):
+        if rows:
+            _delete(client, one)
+    _touch(client, found.hours)
+    erasure = _told(found, before, [one.count(client) for one in found.passes], dry_run=False)
+    left = [f"{table.table}: {table.left}" for table in erasure.tables if table.left]
+    if left:
         raise ErasureIncomplete(
-            f"rows of this person are there after the erasure ({', '.join(remaining)}): they landed "
-            "meanwhile. Run it again."
+            f"rows of this person are there after the erasure ({', '.join(left)}): they landed meanwhile. "
+            "Run it again."
         )
     return erasure
 
@@ -147,83 +112,14 @@ def aging_out(topics: Iterable[tuple[Topic, TopicSpec]]) -> tuple[tuple[str, str
     )
 
 
-def _tables(client: "Client") -> tuple[Table, ...]:
-    rows = client.query(
-        f"""
-        SELECT table, groupUniqArray(name) FROM system.columns
-        WHERE database = currentDatabase() AND name IN ('{PERSON}', '{NOTIFICATION}', 'hour') AND table IN
-        (
-            SELECT name FROM system.tables WHERE database = currentDatabase() AND engine LIKE '%MergeTree'
-        )
-        GROUP BY table HAVING countIf(name != 'hour') > 0 ORDER BY table
-        """  # noqa: S608 - of constants
-    ).result_rows
-    return tuple(
-        Table(str(name), PERSON in columns, NOTIFICATION in columns, {"hour", NOTIFICATION} <= set(columns))
-        for name, columns in rows
+def _delete(client: "Client", rows: Pass) -> None:
+    client.command(
+        f"ALTER TABLE {quoted(rows.table)} DELETE WHERE {rows.where}", parameters=rows.values, settings=_WAIT
     )
 
 
-def _linked(client: "Client", hashes: tuple[str, ...]) -> tuple[str, ...]:
-    """These hashes and all that were linked to them while the key was changed."""
-    if not _exists(client, LINKS):
-        return hashes
-    found = set(hashes)
-    while True:
-        rows = [
-            row
-            for some in _portions(sorted(found))
-            for row in client.query(
-                f"""
-                SELECT old_hash, new_hash FROM {LINKS}
-                WHERE old_hash IN {{some:Array(String)}} OR new_hash IN {{some:Array(String)}}
-                """,  # noqa: S608 - of constants
-                parameters={"some": list(some)},
-            ).result_rows
-        ]
-        more = {str(one) for row in rows for one in row} - found
-        if not more:
-            return tuple(sorted(found))
-        found |= more
-
-
-def _notifications(client: "Client", tables: Sequence[Table], hashes: Sequence[str]) -> tuple[str, ...]:
-    found: set[str] = set()
-    for table in tables:
-        if table.by_person and table.by_notification:
-            found.update(
-                str(row[0])
-                for row in client.query(
-                    f"""
-                    SELECT DISTINCT {NOTIFICATION} FROM {_quoted(table.name)}
-                    WHERE {PERSON} IN {{some:Array(String)}} AND {NOTIFICATION} != ''
-                    """,  # noqa: S608 - a table's own name, quoted
-                    parameters={"some": list(hashes)},
-                ).result_rows
-            )
-    return tuple(sorted(found))
-
-
-def _hours(client: "Client", tables: Sequence[Table], notifications: Sequence[str]) -> tuple[int, ...]:
-    """The hours (s since the epoch) whose sums these notifications are in; none without touched_hours
-    (0004)."""
-    hours: set[int] = set()
-    if not _exists(client, TOUCHED):
-        return ()
-    for table in tables:
-        if table.by_hour:
-            for some in _portions(notifications):
-                rows = client.query(
-                    f"SELECT DISTINCT toUnixTimestamp(hour) FROM {_quoted(table.name)} "  # noqa: S608 - as above
-                    f"WHERE {NOTIFICATION} IN {{some:Array(String)}}",
-                    parameters={"some": list(some)},
-                ).result_rows
-                hours.update(int(row[0]) for row in rows)
-    return tuple(sorted(hours))
-
-
 def _touch(client: "Client", hours: Sequence[int]) -> None:
-    for some in _portions([str(hour) for hour in hours]):
+    for some in portions([str(hour) for hour in hours]):
         client.command(
             f"INSERT INTO {TOUCHED} (hour, touched_at) "
             "SELECT toDateTime(arrayJoin({some:Array(UInt32)}), 'UTC'), now64(6)",
@@ -232,58 +128,10 @@ def _touch(client: "Client", hours: Sequence[int]) -> None:
         )
 
 
-def _count(client: "Client", table: Table, hashes: Sequence[str], notifications: Sequence[str]) -> int:
-    """Rows with the hash, and rows of the notifications that have it not."""
-    person = {"hashes": list(hashes)}
-    count = _rows(client, table.name, _OF_PERSON, person) if table.by_person else 0
-    if table.by_notification:
-        for some in _portions(notifications):
-            count += _rows(client, table.name, _of_notifications(table), person | {"some": list(some)})
-    return count
-
-
-def _count_links(client: "Client", hashes: Sequence[str]) -> int:
-    return _rows(client, LINKS, _OF_LINKS, {"hashes": list(hashes)}) if _exists(client, LINKS) else 0
-
-
-def _exists(client: "Client", table: str) -> bool:
-    return bool(client.query(f"EXISTS TABLE {table}").result_rows[0][0])
-
-
-def _of_notifications(table: Table) -> str:
-    other = f" AND {PERSON} NOT IN {{hashes:Array(String)}}" if table.by_person else ""
-    return f"{NOTIFICATION} IN {{some:Array(String)}}{other}"
-
-
-def _rows(client: "Client", table: str, where: str, parameters: dict[str, list[str]]) -> int:
-    sql = f"SELECT count() FROM {_quoted(table)} WHERE {where}"  # noqa: S608 - a table's own name, quoted
-    return int(client.query(sql, parameters=parameters).result_rows[0][0])
-
-
-def _delete(client: "Client", table: str, where: str, parameters: dict[str, list[str]]) -> None:
-    client.command(
-        f"ALTER TABLE {_quoted(table)} DELETE WHERE {where}", parameters=parameters, settings=_WAIT
-    )
-
-
-def _portions(values: Sequence[str]) -> Iterator[Sequence[str]]:
-    for start in range(0, len(values), AT_ONCE):
-        yield values[start : start + AT_ONCE]
-
-
-def _quoted(table: str) -> str:
-    return table if _TABLE.fullmatch(table) else "`" + table.replace("\\", "\\\\").replace("`", "\\`") + "`"
-
-
-def _told(
-    found: dict[Table, int],
-    left: dict[Table, int],
-    links: int,
-    links_left: int,
-    hashes: Sequence[str],
-    notifications: Sequence[str],
-    *,
-    dry_run: bool,
-) -> Erasure:
-    tables = [Erased(table.name, found[table], left[table]) for table in found]
-    return Erasure((*tables, Erased(LINKS, links, links_left)), len(hashes), len(notifications), dry_run)
+def _told(found: Traces, before: Sequence[int], after: Sequence[int], *, dry_run: bool) -> Erasure:
+    counts: dict[str, tuple[int, int]] = {}
+    for one, rows, left in zip(found.passes, before, after, strict=True):
+        known = counts.get(one.table, (0, 0))
+        counts[one.table] = (known[0] + rows, known[1] + left)
+    tables = tuple(Erased(table, *counted) for table, counted in sorted(counts.items()))
+    return Erasure(tables, len(found.notifications), dry_run)
