@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from ingress.config import IngressConfig
     from sinks.analytics.cluster import Layout
     from sinks.analytics.config import AnalyticsConfig
-    from sinks.health.config import HealthConfig
     from sinks.carriers.config import CarriersConfig, LookupConfig
+    from sinks.health.config import HealthConfig
     from sinks.outbound.config import OutboundConfig
     from streams.config import StreamsConfig
     from streams.policy import Policies
