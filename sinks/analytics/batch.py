@@ -1,92 +1,90 @@
-"""What has been read and not yet committed.
+"""What has been read and is not yet on its way to ClickHouse, as ranges.
 
-Guarantees: what is committed for a partition is one past the last record read of it, and only while this
-process owns it. Leaves to the sink: when it is full, and the order of insert, dead letters and commit.
+Guarantees: a range is records of one partition, in order, without a gap of ours; one that a note says the end
+of ends there, and is handed out only when it is complete. Leaves to the sink: when it is full, and the rest.
 """
 
 from collections.abc import Iterable
-from typing import NamedTuple, TypeAlias
 
-from sinks.analytics.rows import Place
-from sinks.analytics.tables import TABLES, Row
-
-Partition: TypeAlias = tuple[str, int]
-
-
-class Kept(NamedTuple):
-    """A Kafka record as it was, for the dead letter it may become."""
-
-    place: Place
-    key: bytes | None
-    value: bytes | None
-
-
-class Given(NamedTuple):
-    """A record given up, and why."""
-
-    record: Kept
-    reason: str
-    detail: str
-
-
-class Entry(NamedTuple):
-    record: Kept
-    rows: tuple[Row, ...]
+from sinks.analytics.ranges import Partition, Range
 
 
 class Batch:
     """Not safe to share between threads."""
 
     def __init__(self) -> None:
-        self._entries: list[Entry] = []
-        self._given_up: list[Given] = []
-        self._next: dict[Partition, int] = {}
+        self._ranges: dict[Partition, list[Range]] = {}
+        self._records = 0
+        self._size = 0
 
     def __len__(self) -> int:
-        """Records read, landing or not."""
-        return len(self._entries) + len(self._given_up)
-
-    def __bool__(self) -> bool:
-        return bool(self._next)
+        """Records read."""
+        return self._records
 
     @property
-    def given_up(self) -> tuple[Given, ...]:
-        return tuple(self._given_up)
+    def size(self) -> int:
+        """Bytes of all keys and values."""
+        return self._size
 
-    def add(self, record: Kept, rows: tuple[Row, ...]) -> None:
-        self._entries.append(Entry(record, rows))
-        self._passed(record.place)
+    def expect(self, partition: Partition, cut: int) -> None:
+        """The next records of this partition, up to the offset `cut`, are a range of their own."""
+        self._ranges[partition] = [Range(*partition, cut=cut)]
 
-    def give_up(self, record: Kept, reason: str, detail: str) -> None:
-        self._given_up.append(Given(record, reason, detail))
-        self._passed(record.place)
+    def add(self, partition: Partition, offset: int, key: bytes | None, value: bytes | None) -> None:
+        ranges = self._ranges.get(partition)
+        if ranges is None:
+            ranges = self._ranges[partition] = [Range(*partition)]
+        last = ranges[-1]
+        if last.cut is not None and offset >= last.cut:
+            last.complete = True
+            if not last.offsets:
+                # All of it is gone: whoever wrote the note has landed it, or nobody can any more.
+                ranges.pop()
+            last = Range(*partition)
+            ranges.append(last)
+        if last.offsets and offset < last.end:
+            # Fetched again from the last commit: what was read before is in what comes now.
+            ranges[-1] = last = Range(*partition, cut=last.cut)
+            self._count()
+        last.add(offset, key, value)
+        self._records += 1
+        self._size += len(key or b"") + len(value or b"")
 
-    def skip(self, place: Place) -> None:
-        """Nothing of this record lands; it is only passed."""
-        self._passed(place)
+    def waiting(self) -> dict[Partition, int]:
+        """The cuts of the ranges that are not complete."""
+        return {
+            partition: ranges[0].cut
+            for partition, ranges in self._ranges.items()
+            if ranges[0].cut is not None and not ranges[0].complete
+        }
 
-    def forget(self, place: Place) -> None:
-        """This record's rows are not to land; it stays passed."""
-        self._entries = [entry for entry in self._entries if entry.record.place != place]
+    def no_more(self, partition: Partition) -> None:
+        """Nothing before the cut of this partition's range exists any more."""
+        ranges = self._ranges[partition]
+        ranges[0].complete = True
+        if not ranges[0].offsets:
+            del self._ranges[partition]
+
+    def take(self) -> list[Range]:
+        """The ready ranges, one of a partition at most, which are not part of the batch from here on."""
+        taken = []
+        for partition, ranges in list(self._ranges.items()):
+            if ranges[0].ready:
+                taken.append(ranges.pop(0))
+                if not ranges:
+                    del self._ranges[partition]
+        self._count()
+        return taken
 
     def drop(self, partitions: Iterable[Partition]) -> None:
         """Forget what was read of these partitions: their next owner reads it again from the last commit."""
-        gone = set(partitions)
-        self._entries = [entry for entry in self._entries if entry.record.place[:2] not in gone]
-        self._given_up = [given for given in self._given_up if given.record.place[:2] not in gone]
-        self._next = {partition: offset for partition, offset in self._next.items() if partition not in gone}
+        for partition in partitions:
+            self._ranges.pop(partition, None)
+        self._count()
 
-    def by_table(self) -> dict[type[Row], list[tuple[Row, Entry]]]:
-        """All rows by table, in the order the tables are to be inserted."""
-        sorted_rows: dict[type[Row], list[tuple[Row, Entry]]] = {row_type: [] for row_type in TABLES}
-        for entry in self._entries:
-            for row in entry.rows:
-                sorted_rows[type(row)].append((row, entry))
-        return {row_type: rows for row_type, rows in sorted_rows.items() if rows}
-
-    def next_offsets(self) -> dict[Partition, int]:
-        """What to commit, by partition."""
-        return dict(self._next)
-
-    def _passed(self, place: Place) -> None:
-        self._next[place.topic, place.partition] = place.offset + 1
+    def _count(self) -> None:
+        kept = [kept for ranges in self._ranges.values() for kept in ranges]
+        self._records = sum(map(len, kept))
+        self._size = sum(
+            len(data) for held in kept for data in (*held.keys, *held.values) if data is not None
+        )

@@ -21,7 +21,7 @@ class AnalyticsConfig:
     batch_rows: int = 50_000
     """Kafka records per batch at most."""
     batch_bytes: int = 64 * 1024 * 1024
-    """Bytes of their keys and values at most, but for one fetch; bounds the memory, also with ClickHouse away."""
+    """Bytes of their keys and values, exceeded by one fetch at most: what is held with ClickHouse away."""
     batch_s: float = 1.0
     """Seconds from the first record of a batch to its insert at the latest."""
     group: str = "notifystream-analytics"

@@ -13,8 +13,8 @@ from schemas.clients import Kafka
 from schemas.codec import Codec
 from schemas.records import DeadLetter
 from schemas.topics import Topic
-from sinks.analytics.batch import Given
 from sinks.analytics.errors import DeadLetterUndelivered
+from sinks.analytics.ranges import Given
 
 STAGE = "sinks.analytics"
 # Below the producer's own delivery time-out nothing would be settled yet.

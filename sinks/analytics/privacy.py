@@ -19,6 +19,8 @@ REMEMBERED = 100_000
 SHORTEST_NUMBER = 6
 _RUN = re.compile(rf"\+?\d(?:[\s().\-/]{{0,3}}\d){{{SHORTEST_NUMBER - 1},}}")
 _MASK = "#"
+_E164 = re.compile(r"\+([1-9][0-9]{7,14})")
+_NORTH_AMERICAN = re.compile(r"\+1[2-9][0-9]{9}")
 
 
 class Person(NamedTuple):
@@ -50,11 +52,26 @@ class Privacy:
 
 
 def _country(number: str) -> str:
+    """Parsing costs far more than to see that +49… can only be Germany; a test holds both together."""
+    plain = _E164.fullmatch(number)
+    if plain is not None:
+        for length in (1, 2, 3):
+            regions = phonenumbers.COUNTRY_CODE_TO_REGION_CODE.get(int(plain[1][:length]))
+            if regions is not None and len(regions) == 1:
+                return _known(regions[0])
     try:
-        parsed = phonenumbers.parse(number, None)
+        # Ten digits of North America need no parsing either: nothing in front of them could be a prefix.
+        parsed = (
+            phonenumbers.PhoneNumber(country_code=1, national_number=int(number[2:]))
+            if _NORTH_AMERICAN.fullmatch(number)
+            else phonenumbers.parse(number, None)
+        )
     except phonenumbers.NumberParseException:
         return "ZZ"
-    region = phonenumbers.region_code_for_number(parsed)
+    return _known(phonenumbers.region_code_for_number(parsed))
+
+
+def _known(region: str | None) -> str:
     return region if region and region != "001" else "ZZ"
 
 

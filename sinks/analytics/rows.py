@@ -77,7 +77,7 @@ def status_rows(record: ProviderStatus, place: Place, privacy: Privacy) -> tuple
             record.source,
             record.raw_dlr_done_date or "",
             record.segments or 0,
-            _price(record.price),
+            amount(record.price),
             record.price_unit or "",
             _time(record.received_at, "received_at"),
             *place,
@@ -130,7 +130,7 @@ def request_rows(record: NotificationRequest, place: Place, privacy: Privacy) ->
             _optional_time(record.send_at, "send_at"),
             _optional_time(record.expires_at, "expires_at"),
             (first.sender if first else None) or "",
-            _labels(record.metadata, record.recipient),
+            labels(record.metadata, record.recipient),
             record.refusal or "",
             without_numbers(record.refusal_detail),
             _time(record.requested_at, "requested_at"),
@@ -257,7 +257,7 @@ def outcome_rows(record: NotificationOutcome, place: Place, privacy: Privacy) ->
         sum(attempt.segments for attempt in record.attempts),
         record.duplicates,
         record.conflicts_with or "",
-        _labels(record.metadata, record.recipient),
+        labels(record.metadata, record.recipient),
         requested_at,
         updated_at,
     )
@@ -287,18 +287,18 @@ def _optional_time(at: int | None, field: str) -> int | None:
     return None if at is None else _time(at, field)
 
 
-def _price(amount: str | None) -> Decimal | None:
+def amount(text: str | None) -> Decimal | None:
     """None also for what is no amount: it is the provider's text, and the status in it still counts."""
-    if amount is None:
+    if text is None:
         return None
     try:
-        price = Decimal(amount)
+        price = Decimal(text)
     except InvalidOperation:
         return None
     return price if price.is_finite() and abs(price) < DEAREST else None
 
 
-def _labels(metadata: dict[str, str], recipient: str) -> dict[str, str]:
+def labels(metadata: dict[str, str], recipient: str) -> dict[str, str]:
     return {
         without_number_of(name, recipient): without_number_of(value, recipient)
         for name, value in metadata.items()

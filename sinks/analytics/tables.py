@@ -1,22 +1,27 @@
 """The rows of every table, column for column as `migrations/` declares them; a test holds the two together.
 
 Times are milliseconds since the epoch, as DateTime64(3) stores them. Empty text and 0 stand for "not told"
-where the column is not nullable.
+where the column is not nullable. The types name how a column travels: `frames` reads them.
 """
 
 from decimal import Decimal
-from typing import NamedTuple, TypeAlias
+from typing import Annotated, NamedTuple, TypeAlias
+
+Int32: TypeAlias = Annotated[int, "Int32"]
+Int64: TypeAlias = Annotated[int, "Int64"]
+Time: TypeAlias = Annotated[int, "DateTime64(3)"]
+Amount: TypeAlias = Annotated[Decimal, "Decimal(18, 6)"]
 
 
 class StatusEventRow(NamedTuple):
     notification_id: str
-    attempt: int
+    attempt: Int32
     message_sid: str
     event_id: str
     provider: str
     account_sid: str
     status: str
-    error_code: int
+    error_code: Int32
     channel: str
     sender: str
     recipient_hash: str
@@ -24,33 +29,33 @@ class StatusEventRow(NamedTuple):
     country: str
     source: str
     carrier_done_at: str
-    segments: int
-    price: Decimal | None
+    segments: Int32
+    price: Amount | None
     price_unit: str
-    received_at: int
+    received_at: Time
     kafka_topic: str
-    kafka_partition: int
-    kafka_offset: int
+    kafka_partition: Int32
+    kafka_offset: Int64
 
 
 class AttemptRow(NamedTuple):
     notification_id: str
-    attempt: int
+    attempt: Int32
     command_id: str
     tenant: str
     sender: str
     result: str
     message_sid: str
     status: str
-    error_code: int
+    error_code: Int32
     error_class: str
     detail: str
     request_id: str
-    latency_ms: int | None
-    at: int
+    latency_ms: Int32 | None
+    at: Time
     kafka_topic: str
-    kafka_partition: int
-    kafka_offset: int
+    kafka_partition: Int32
+    kafka_offset: Int64
 
 
 class RequestRow(NamedTuple):
@@ -63,24 +68,24 @@ class RequestRow(NamedTuple):
     carrier: str
     carrier_source: str
     channels: tuple[str, ...]
-    body_chars: int
+    body_chars: Int32
     content_sid: str
-    media_count: int
+    media_count: Int32
     category: str
     priority: str
-    send_at: int | None
-    expires_at: int | None
+    send_at: Time | None
+    expires_at: Time | None
     sender: str
     metadata: dict[str, str]
     refusal: str
     refusal_detail: str
-    requested_at: int
+    requested_at: Time
     origin_topic: str
-    origin_partition: int
-    origin_offset: int
+    origin_partition: Int32
+    origin_offset: Int64
     kafka_topic: str
-    kafka_partition: int
-    kafka_offset: int
+    kafka_partition: Int32
+    kafka_offset: Int64
 
 
 class InboundRow(NamedTuple):
@@ -93,13 +98,13 @@ class InboundRow(NamedTuple):
     recipient_hash: str
     recipient_last2: str
     country: str
-    body_chars: int
-    media_count: int
+    body_chars: Int32
+    media_count: Int32
     opt_out_type: str
-    received_at: int
+    received_at: Time
     kafka_topic: str
-    kafka_partition: int
-    kafka_offset: int
+    kafka_partition: Int32
+    kafka_offset: Int64
 
 
 class ConsentChangeRow(NamedTuple):
@@ -113,40 +118,40 @@ class ConsentChangeRow(NamedTuple):
     state: str
     source: str
     evidence: str
-    at: int
+    at: Time
     kafka_topic: str
-    kafka_partition: int
-    kafka_offset: int
+    kafka_partition: Int32
+    kafka_offset: Int64
 
 
 class DeadLetterRow(NamedTuple):
     stage: str
     topic: str
-    partition: int
-    offset: int
+    partition: Int32
+    offset: Int64
     reason: str
     detail: str
     notification_id: str
-    key_bytes: int
-    value_bytes: int
-    at: int
+    key_bytes: Int32
+    value_bytes: Int32
+    at: Time
     kafka_topic: str
-    kafka_partition: int
-    kafka_offset: int
+    kafka_partition: Int32
+    kafka_offset: Int64
 
 
 class MessageRow(NamedTuple):
     notification_id: str
-    attempt: int
-    version: int
+    attempt: Int32
+    version: Int64
     tenant: str
     channel: str
     sender: str
     message_sid: str
     status: str
-    error_code: int
+    error_code: Int32
     error_class: str
-    segments: int
+    segments: Int32
     recipient_hash: str
     recipient_last2: str
     country: str
@@ -154,18 +159,18 @@ class MessageRow(NamedTuple):
     carrier_source: str
     category: str
     priority: str
-    requested_at: int
-    commanded_at: int
-    accepted_at: int | None
-    sent_at: int | None
-    delivered_at: int | None
-    ended_at: int | None
-    updated_at: int
+    requested_at: Time
+    commanded_at: Time
+    accepted_at: Time | None
+    sent_at: Time | None
+    delivered_at: Time | None
+    ended_at: Time | None
+    updated_at: Time
 
 
 class NotificationRow(NamedTuple):
     notification_id: str
-    version: int
+    version: Int64
     tenant: str
     idempotency_key: str
     state: str
@@ -179,23 +184,23 @@ class NotificationRow(NamedTuple):
     carrier_source: str
     category: str
     priority: str
-    attempts: int
-    segments: int
-    duplicates: int
+    attempts: Int32
+    segments: Int32
+    duplicates: Int32
     conflicts_with: str
     metadata: dict[str, str]
-    requested_at: int
-    updated_at: int
+    requested_at: Time
+    updated_at: Time
 
 
 class OutcomeHistoryRow(NamedTuple):
     notification_id: str
-    version: int
+    version: Int64
     state: str
     final: bool
     reason: str
     detail: str
-    updated_at: int
+    updated_at: Time
 
 
 Row: TypeAlias = (

@@ -8,7 +8,7 @@ from schemas.codec import Codec
 from schemas.records import DeadLetter
 from schemas.topics import Topic
 from sinks.analytics import landing
-from sinks.analytics.clickhouse import insert
+from sinks.analytics.clickhouse import insert_block
 from sinks.analytics.errors import RowsRefused
 from tests.analytics import examples
 from tests.analytics.world import WAIT_S, World, sinking
@@ -67,13 +67,13 @@ def test_a_row_clickhouse_refuses_is_found_among_its_neighbours(
     around.write(Topic.STATUS, *(examples.status(str(number)) for number in range(50)))
     poison = examples.status("13").message_sid
 
-    def refusing(client, rows, token):  # type: ignore[no-untyped-def]
+    def refusing(client, statement, block, token):  # type: ignore[no-untyped-def]
         # No value that Avro allows is refused by these tables: the refusal is made here, the rest is real.
-        if any(getattr(row, "message_sid", "") == poison for row in rows):
+        if poison.encode() in block:
             raise RowsRefused("Code: 27. cannot parse input")
-        insert(client, rows, token)
+        insert_block(client, statement, block, token)
 
-    monkeypatch.setattr(landing, "insert", refusing)
+    monkeypatch.setattr(landing, "insert_block", refusing)
     with sinking(around.config()):
         around.wait_for_rows("status_events", 49)
         around.wait_for_rows("dead_letters", 1)
