@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import json
+from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -10,6 +13,7 @@ import pytest
 from schemas.records import Record
 from schemas.topics import Topic
 from sinks.analytics.backfill import FILLS, Span, Window, backfill, spans, topics_of
+from sinks.analytics.clickhouse import connect
 from sinks.analytics.errors import AnalyticsError
 from sinks.analytics.migrate import migrate
 from sinks.analytics.privacy import Privacy
@@ -20,8 +24,28 @@ from tests.analytics.world import KEY, World, world
 from tests.console.command_line import Ran, run
 
 HOUR = 3_600_000
-THEN = examples.NOW - 10 * HOUR
-WINDOW = Window(THEN, THEN + 3 * HOUR)
+TABLE_NAMES = ("status_events", "messages", "notifications", "dead_letters")
+_days = itertools.count(2)
+
+
+@pytest.fixture(scope="module")
+def around(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    """One world for all: each test has a day of its own, so that it finds its own records alone."""
+    with world(tmp_path_factory.mktemp("backfill")) as servers:
+        migrate(servers.clickhouse.url)
+        yield servers
+
+
+@pytest.fixture
+def then(around: World) -> int:
+    with closing(connect(around.clickhouse.url)) as client:
+        for table in TABLE_NAMES:
+            client.command(f"TRUNCATE TABLE {table}")
+    return examples.NOW - next(_days) * 24 * HOUR
+
+
+def three_hours(then: int) -> Window:
+    return Window(then, then + 3 * HOUR)
 
 
 def write_at(around: World, topic: Topic, at: int, record: Record | bytes, partition: int = 0) -> None:
@@ -30,9 +54,9 @@ def write_at(around: World, topic: Topic, at: int, record: Record | bytes, parti
     assert around.producer.flush(30) == 0
 
 
-def hourly_statuses(around: World, hours: int = 6) -> None:
+def hourly_statuses(around: World, then: int, hours: int = 6) -> None:
     for hour in range(hours):
-        at = THEN + (hour - 1) * HOUR
+        at = then + (hour - 1) * HOUR
         write_at(around, Topic.STATUS, at, examples.status(str(hour), received_at=at), hour % 2)
 
 
@@ -41,22 +65,23 @@ def landed(around: World) -> list[str]:
     return [str(event) for (event,) in rows]
 
 
-def test_only_the_records_between_the_two_times_land_and_no_committed_offset_moves(around: World) -> None:
-    hourly_statuses(around)
-    migrate(around.clickhouse.url)
-    read = spans(around.config(), [Topic.STATUS], WINDOW, look_up=False)
-    done = backfill(around.config(), read, WINDOW)
+def test_only_the_records_between_the_two_times_land_and_no_committed_offset_moves(
+    around: World, then: int
+) -> None:
+    hourly_statuses(around, then)
+    window = three_hours(then)
+    read = spans(around.config(), [Topic.STATUS], window, look_up=False)
+    done = backfill(around.config(), read, window)
     assert landed(around) == ["e1", "e2", "e3"]
     assert (done.records, done.rows) == (3, {"status_events": 3})
     assert around.committed(Topic.STATUS) == 0
 
 
-def test_a_second_back_fill_changes_nothing_whatever_its_batches(around: World) -> None:
-    everything = Window(THEN - 2 * HOUR, THEN + 9 * HOUR)
-    hourly_statuses(around)
+def test_a_second_back_fill_changes_nothing_whatever_its_batches(around: World, then: int) -> None:
+    everything = Window(then - 2 * HOUR, then + 9 * HOUR)
+    hourly_statuses(around, then)
     for number in range(4):
-        write_at(around, Topic.OUTCOMES, THEN, examples.outcome(str(number)), number)
-    migrate(around.clickhouse.url)
+        write_at(around, Topic.OUTCOMES, then, examples.outcome(str(number)), number)
     topics = (Topic.STATUS, Topic.OUTCOMES)
     queries = [f"SELECT * FROM {t} FINAL ORDER BY ALL" for t in ("status_events", "messages")]  # noqa: S608
     found = []
@@ -68,36 +93,38 @@ def test_a_second_back_fill_changes_nothing_whatever_its_batches(around: World) 
     assert found[0] == found[1] == found[2]
 
 
-def test_only_the_named_tables_are_filled(around: World) -> None:
-    write_at(around, Topic.OUTCOMES, THEN, examples.outcome())
-    migrate(around.clickhouse.url)
+def test_only_the_named_tables_are_filled(around: World, then: int) -> None:
+    write_at(around, Topic.OUTCOMES, then, examples.outcome())
+    window = three_hours(then)
     tables = ("messages",)
-    read = spans(around.config(), topics_of(tables), WINDOW, look_up=False)
-    backfill(around.config(), read, WINDOW, tables)
+    read = spans(around.config(), topics_of(tables), window, look_up=False)
+    backfill(around.config(), read, window, tables)
     assert (around.count("messages"), around.count("notifications")) == (1, 0)
 
 
-def test_what_cannot_be_read_becomes_a_dead_letter_and_the_rest_lands(around: World) -> None:
-    write_at(around, Topic.STATUS, THEN, b"not avro")
-    write_at(around, Topic.STATUS, THEN, examples.status("good", received_at=THEN))
-    migrate(around.clickhouse.url)
-    read = spans(around.config(), [Topic.STATUS], WINDOW, look_up=False)
-    done = backfill(around.config(), read, WINDOW)
+def test_what_cannot_be_read_becomes_a_dead_letter_and_the_rest_lands(around: World, then: int) -> None:
+    write_at(around, Topic.STATUS, then, b"not avro")
+    write_at(around, Topic.STATUS, then, examples.status("good", received_at=then))
+    window = three_hours(then)
+    read = spans(around.config(), [Topic.STATUS], window, look_up=False)
+    done = backfill(around.config(), read, window)
     assert (done.records, done.given_up, landed(around)) == (2, 1, ["egood"])
     assert len(around.read(Topic.DEAD_LETTERS)) == 1
 
 
 @pytest.mark.broker
 def test_a_real_broker_looks_the_times_up(tmp_path: Path) -> None:
+    then = examples.NOW - 24 * HOUR
+    window = three_hours(then)
     with world(tmp_path, real_broker=True) as around:
-        hourly_statuses(around)
+        hourly_statuses(around, then)
         migrate(around.clickhouse.url)
-        read = spans(around.config(), [Topic.STATUS], WINDOW)
+        read = spans(around.config(), [Topic.STATUS], window)
         # Even hours on partition 0, odd ones on partition 1; the window is hours 1, 2 and 3.
         assert [(s.first, s.end) for s in read if s.offsets] == [(1, 2), (0, 2)]
-        backfill(around.config(), read, WINDOW)
+        backfill(around.config(), read, window)
         assert landed(around) == ["e1", "e2", "e3"]
-        later = Window(THEN + 50 * HOUR, THEN + 60 * HOUR)
+        later = Window(then + 50 * HOUR, then + 60 * HOUR)
         assert [s.offsets for s in spans(around.config(), [Topic.STATUS], later)] == [0, 0, 0, 0]
 
 
@@ -105,7 +132,7 @@ def console(around: World, tmp_path: Path, *arguments: str) -> Ran:
     env = {
         "KAFKA_BOOTSTRAP_SERVERS": around.kafka.bootstrap_servers,
         "SCHEMA_REGISTRY_URL": around.registry_url,
-        "CLICKHOUSE_URL": around.clickhouse.url,
+        "CLICKHOUSE_URL": f"{around.clickhouse.url}/console",
         "PII_HASH_KEY": "k" * 32,
     }
     return run("analytics", *arguments, folder=tmp_path, env=env)
@@ -118,15 +145,15 @@ def test_on_the_command_line_tables_are_made_and_filled(around: World, tmp_path:
     assert "ORDER BY (notification_id" in planned["migrations"][0]["statements"][0]["sql"]
     shown = console(around, tmp_path, "migrate", "--dry-run")
     assert "-- 0001_events.sql: create table status_events" in shown.stdout
-    assert around.clickhouse.query("SELECT count() FROM system.tables WHERE name = 'status_events'") == [(0,)]
+    assert around.clickhouse.query("SELECT count() FROM system.databases WHERE name = 'console'") == [(0,)]
     assert "applied 0001_events.sql" in console(around, tmp_path, "migrate").stdout
     assert "is up to date" in console(around, tmp_path, "migrate").stdout
     span = ("backfill", "--since", "2h", "--table", "status_events")
     dry = json.loads(console(around, tmp_path, *span, "--dry-run", "--json").stdout)
-    assert sum(s["end"] - s["first"] for s in dry["spans"]) == 1
-    assert around.count("status_events") == 0
+    assert {(s["topic"], s["looked_up"]) for s in dry["spans"]} == {("twilio.status", False)}
+    assert around.count("console.status_events") == 0
     assert json.loads(console(around, tmp_path, *span, "--json").stdout)["rows"] == {"status_events": 1}
-    assert around.count("status_events") == 1
+    assert around.count("console.status_events") == 1
 
 
 @pytest.mark.parametrize(

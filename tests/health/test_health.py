@@ -172,10 +172,12 @@ def a_day(tenant: str, bad: bool) -> list:  # type: ignore[type-arg]
     return [*usual, *late]
 
 
-def test_a_broken_route_is_told_and_remembered_by_the_next_process(around: World, tmp_path: Path) -> None:
+def test_a_broken_route_is_told_by_one_of_two_and_remembered_by_the_next(
+    around: World, tmp_path: Path
+) -> None:
     land(around.clickhouse.url, [*a_day("fine", False), *a_day("broken", True)])
-    with watching(around.config()) as said:
-        assert said == "looks at the routes"
+    with watching(around.config(), processes=2) as said:
+        assert said == ["looks at the routes", "stands by"]
         wait_until(
             lambda: around.told().get("broken") is not None and around.told()["broken"].status == "down",
             WAIT_S,
@@ -184,8 +186,7 @@ def test_a_broken_route_is_told_and_remembered_by_the_next_process(around: World
     first = around.told()
     assert first["fine"].status == "healthy"
     assert first["broken"].errors == (RouteError(code=30007, count=100),)
-    again = Policy(again_ms=1)
-    with watching(around.config(policy=again)):
+    with watching(around.config(policy=Policy(again_ms=1))):
         wait_until(lambda: around.told()["broken"].at > first["broken"].at, WAIT_S, "it to be told again")
     second = around.told()
     assert second["broken"].event_id == first["broken"].event_id
@@ -208,23 +209,12 @@ def shown_on_the_command_line(around: World, tmp_path: Path) -> None:
     assert "No route is known" in nothing.stdout
 
 
-def test_a_second_process_stands_by_until_the_first_one_ends(around: World) -> None:
-    land(around.clickhouse.url, a_day("shared", False))
-    config = around.config(policy=Policy(again_ms=1), group="two-of-them")
-    with watching(config):
-        wait_until(lambda: "shared" in around.told(), WAIT_S, "the first to tell")
-        with watching(config):
-            pass
-        told = around.told()["shared"].at
-        wait_until(lambda: around.told()["shared"].at > told, WAIT_S, "whoever is left to go on telling")
-
-
 def test_without_clickhouse_nothing_is_told_and_nothing_ends(around: World) -> None:
     before = around.told()
     away = around.config(clickhouse_url="http://127.0.0.1:9", group="without-clickhouse")
     missed = metrics.MISSED.labels("ClickHouseAway")._value
     looks = missed.get()
     with watching(away) as said:
-        assert said == "looks at the routes"
+        assert said == ["looks at the routes"]
         wait_until(lambda: missed.get() >= looks + 2, WAIT_S, "it to try again")
     assert around.told() == before

@@ -113,31 +113,35 @@ def world(directory: Path) -> Iterator[World]:
 
 
 @contextmanager
-def watching(config: HealthConfig) -> Iterator[str]:
-    """A process of route health in a thread, from ready to ended: what it says it does."""
-    stop, ready = threading.Event(), threading.Event()
+def watching(config: HealthConfig, processes: int = 1) -> Iterator[list[str]]:
+    """Processes of route health, each in a thread, from ready to ended: what they say they do."""
+    stop = threading.Event()
+    ready = threading.Semaphore(0)
     said: list[str] = []
     errors: list[BaseException] = []
 
     def is_ready(what: str) -> None:
         said.append(what)
-        ready.set()
+        ready.release()
 
     def work() -> None:
         try:
             run(config, is_ready, stop)
         except BaseException as error:
             errors.append(error)
-            ready.set()
+            ready.release()
 
-    thread = threading.Thread(target=work)
-    thread.start()
+    threads = [threading.Thread(target=work) for _ in range(processes)]
+    for thread in threads:
+        thread.start()
     try:
-        assert ready.wait(WAIT_S), "it did not become ready"
-        yield said[0] if said else ""
+        for _ in threads:
+            assert ready.acquire(timeout=WAIT_S), "it did not become ready"
+        yield sorted(said)
     finally:
         stop.set()
-        thread.join(WAIT_S)
+        for thread in threads:
+            thread.join(WAIT_S)
         if errors:
             raise errors[0]
-        assert not thread.is_alive(), "it did not end"
+        assert not any(thread.is_alive() for thread in threads), "it did not end"
