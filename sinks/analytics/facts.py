@@ -23,6 +23,8 @@ class Fact:
     dimensions: tuple[str, ...]
     measures: tuple[str, ...]
     facts: str
+    adds: str = "sum"
+    """What adds the measures up."""
 
     def rows(self, hours: str, rows: str = "1") -> str:
         """The facts of the hours a condition on `hour` names; `rows` is one on `requested_at`. A SELECT."""
@@ -74,12 +76,12 @@ _BUCKET = f"toInt16(round(log(greatest(1, milliseconds)) / {math.log(BUCKET_RATI
 # times we received the news, so callbacks that overtook each other count as 0.
 LATENCIES = Fact(
     "hourly_latencies",
-    ("tenant", "channel", "country", "carrier", "carrier_source", "sender", "span", "bucket"),
+    ("tenant", "channel", "country", "carrier", "carrier_source", "sender", "span"),
     ("latencies",),
     f"""
     SELECT
-        hour, tenant, channel, country, carrier, carrier_source, sender, span, {_BUCKET} AS bucket,
-        toUInt64(1) AS latencies
+        hour, tenant, channel, country, carrier, carrier_source, sender, span,
+        map({_BUCKET}, toUInt64(1)) AS latencies
     FROM
     (
         SELECT
@@ -98,6 +100,7 @@ LATENCIES = Fact(
         WHERE sent_at IS NOT NULL AND delivered_at IS NOT NULL
     )
     """,  # noqa: S608 - of constants
+    "sumMap",
 )
 
 # How far it came. A state says most of it; whether an attempt of a failed one had reached a carrier, or the

@@ -8,6 +8,7 @@ not priced.
 Leaves to `facts` what is summed, to the sink when.
 """
 
+import math
 import re
 import secrets
 from collections.abc import Sequence
@@ -29,6 +30,7 @@ HOURS_AT_ONCE = 24
 _ABANDONED_US = 3_600_000_000
 _SETTINGS = {"async_insert": 0, "wait_end_of_query": 1, "max_partitions_per_insert_block": 0}
 _BACKFILL, _PRICES = "backfill", "prices"
+_PRICES_AT_ONCE = 500_000
 _PRICED_LATE_MS = 8 * 86_400_000
 # Views that copy: name, what they fill, what they read, and the time of its rows.
 _COPIES = (
@@ -134,7 +136,7 @@ def _sum_up(client: "Client", hours: Sequence[int], as_of: int) -> None:
     among = one_of(hours)
     for fact in FACTS:
         by = ", ".join(fact.dimensions)
-        sums = ", ".join(f"sum(fact.{measure}) AS {measure}" for measure in fact.measures)
+        sums = ", ".join(f"{fact.adds}(fact.{measure}) AS {measure}" for measure in fact.measures)
         _command(
             client,
             f"INSERT INTO {fact.table} (hour, generation, {by}, {', '.join(fact.measures)}) "  # noqa: S608
@@ -155,10 +157,18 @@ def _price_hours(client: "Client", as_of: int) -> None:
     """
     since = _progress(client, _PRICES)
     new = f"noted_at >= fromUnixTimestamp64Micro({since})"
-    if not _query(client, f"SELECT 1 FROM told_prices WHERE {new} LIMIT 1"):  # noqa: S608 - a number
-        return
-    ids = f"SELECT notification_id FROM told_prices WHERE {new}"  # noqa: S608
-    landed = f"SELECT notification_id, requested_at FROM notifications WHERE notification_id IN ({ids})"  # noqa: S608
+    (count,) = _query(client, f"SELECT count() FROM told_prices WHERE {new}")[0]  # noqa: S608 - a number
+    for part in _id_ranges(count):
+        _price_range(client, f"{new} AND {part}", part, as_of)
+    if as_of > since:
+        _proceed(client, _PRICES, as_of)
+
+
+def _price_range(client: "Client", new: str, ids: str, as_of: int) -> None:
+    landed = f"""
+        SELECT DISTINCT notification_id, requested_at FROM notifications
+        WHERE {ids} AND notification_id IN (SELECT notification_id FROM told_prices WHERE {new})
+        """  # noqa: S608 - numbers
     _command(
         client,
         f"""
@@ -167,18 +177,32 @@ def _price_hours(client: "Client", as_of: int) -> None:
             toDateTime(toStartOfHour(n.requested_at), 'UTC') AS hour,
             p.notification_id, p.attempt, p.price, p.price_unit, p.told_at
         FROM (SELECT * FROM told_prices WHERE {new}) AS p
-        INNER JOIN (SELECT DISTINCT * FROM ({landed})) AS n ON n.notification_id = p.notification_id
+        INNER JOIN ({landed}) AS n ON n.notification_id = p.notification_id
         """,  # noqa: S608 - numbers
     )
     _command(
         client,
-        "INSERT INTO told_prices (notification_id, attempt, price, price_unit, told_at, noted_at) "  # noqa: S608
-        "SELECT notification_id, attempt, price, price_unit, told_at, now64(6) FROM told_prices FINAL "
-        f"WHERE {new} AND noted_at < fromUnixTimestamp64Micro({as_of}) AND told_at > now() - INTERVAL 7 DAY "
-        f"AND notification_id NOT IN (SELECT notification_id FROM ({landed}))",
+        f"""
+        INSERT INTO told_prices (notification_id, attempt, price, price_unit, told_at, noted_at)
+        SELECT notification_id, attempt, price, price_unit, told_at, now64(6) FROM told_prices FINAL
+        WHERE {new} AND noted_at < fromUnixTimestamp64Micro({as_of}) AND told_at > now() - INTERVAL 7 DAY
+            AND notification_id NOT IN (SELECT notification_id FROM ({landed}))
+        """,  # noqa: S608 - numbers
     )
-    if as_of > since:
-        _proceed(client, _PRICES, as_of)
+
+
+def _id_ranges(rows: int) -> list[str]:
+    """Conditions that part this many rows into pieces that fit in memory, by the beginning of their ids.
+
+    Ids are hexadecimal and even; what is not falls into one range all the same.
+    """
+    digits = math.ceil(math.log(max(1, rows / _PRICES_AT_ONCE), 16))
+    starts = [f"{number:0{digits}x}" for number in range(1, 16**digits)] if digits else []
+    ranges = []
+    for low, high in zip([None, *starts], [*starts, None], strict=True):
+        above = "1" if low is None else f"notification_id >= '{low}'"
+        ranges.append(above if high is None else f"{above} AND notification_id < '{high}'")
+    return ranges
 
 
 def _tidy(client: "Client") -> None:

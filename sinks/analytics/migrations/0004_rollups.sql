@@ -237,7 +237,8 @@ SETTINGS ttl_only_drop_parts = 1;
 
 -- Latencies as counts in buckets of equal relative width: bucket b holds the milliseconds that round to 1.05^b, so
 -- a quantile read from it is the right element of the sorted values to within 2.5 %. Counts, unlike a t-digest,
--- are the same in whatever order rows came, and equal a recomputation to the last one.
+-- are the same in whatever order rows came, and equal a recomputation to the last one. One map a row reads twice as
+-- fast as one row a bucket.
 CREATE TABLE IF NOT EXISTS hourly_latencies
 (
     hour            DateTime('UTC') CODEC(Delta, ZSTD(1)),
@@ -249,8 +250,7 @@ CREATE TABLE IF NOT EXISTS hourly_latencies
     carrier_source  LowCardinality(String),
     sender          LowCardinality(String),
     span            LowCardinality(String) COMMENT 'requested_to_sent or sent_to_delivered',
-    bucket          Int16,
-    latencies       UInt64
+    latencies       Map(Int16, UInt64) COMMENT 'How many, by bucket'
 )
 ENGINE = MergeTree
 PARTITION BY toYYYYMM(hour)

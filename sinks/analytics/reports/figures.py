@@ -44,8 +44,9 @@ def figures(
         dimensions.add("tenant")
     columns = ", ".join(["hour", *sorted(dimensions), *measured])
     keys = ", ".join(f"{_EXPRESSIONS.get(name, name)} AS by_{name}" for name in by)
-    order = f"GROUP BY {', '.join(f'by_{name}' for name in by)} ORDER BY ALL" if by else ""
-    sums = ", ".join(f"sum(of_hour.{measure})" for measure in measures)
+    by_all = ", ".join(f"by_{name}" for name in by)
+    order = f"GROUP BY {by_all} ORDER BY {by_all}" if by else ""
+    sums = ", ".join(f"{fact.adds}(of_hour.{measure})" for measure in measures)
     sql = f"""
         SELECT {f"{keys}, " if by else ""}{sums} FROM
         (

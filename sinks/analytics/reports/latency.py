@@ -20,9 +20,8 @@ Histograms = dict[tuple[Value, ...], dict[str, list[tuple[int, int]]]]
 def histograms(client: "Client", window: Window, by: tuple[str, ...]) -> Histograms:
     """Counts by bucket, in the buckets' order, by span, by what is asked."""
     found: Histograms = {}
-    for row in figures(client, LATENCIES, window, (*by, "span", "bucket"), ("latencies",)):
-        *group, span, bucket, count = row
-        found.setdefault(tuple(group), {}).setdefault(span, []).append((bucket, count))
+    for *group, span, latencies in figures(client, LATENCIES, window, (*by, "span"), ("latencies",)):
+        found.setdefault(tuple(group), {})[span] = sorted(latencies.items())
     return found
 
 
@@ -32,7 +31,7 @@ def summary(histogram: list[tuple[int, int]], levels: Iterable[float] = LEVELS.v
 
 
 def latency(client: "Client", asked: Asked) -> Report:
-    by = chosen(asked, LATENCIES, ("country", "carrier"), without=("span", "bucket"))
+    by = chosen(asked, LATENCIES, ("country", "carrier"), without=("span",))
     rows = tuple(
         (*group, *(value for span in SPANS for value in summary(spans.get(span, []))))
         for group, spans in sorted(histograms(client, asked.window, by).items())
