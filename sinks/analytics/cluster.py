@@ -12,7 +12,7 @@ name; a Replicated engine takes Keeper's path and the replica's name before its 
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -84,6 +84,23 @@ def on_cluster(statement: str, cluster: str | None) -> str:
     for edit in sorted(edits, reverse=True):
         statement = statement[: edit.start] + edit.text + statement[edit.end :]
     return statement
+
+
+def check_shards(cluster: str, shards: Mapping[str, int]) -> None:
+    """Whether the tables can be had there; `shards` is how many every cluster has that the server knows.
+
+    Raises MigrationError for one it does not know, and for one of several shards.
+    """
+    if cluster not in shards:
+        raise MigrationError(
+            f"CLICKHOUSE_CLUSTER is {cluster}, and the server at CLICKHOUSE_URL knows of "
+            f"{', '.join(sorted(shards)) or 'no cluster'}: name one of its remote_servers"
+        )
+    if shards[cluster] > 1:
+        raise MigrationError(
+            f"cluster {cluster} has {shards[cluster]} shards: rows would land in one of them and be read "
+            "from that one alone. Name a cluster of one shard and its replicas."
+        )
 
 
 def _ddl(read: str, cluster: str) -> Iterator[_Edit]:

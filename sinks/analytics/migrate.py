@@ -17,7 +17,7 @@ from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import Error
 
 from sinks.analytics.clickhouse import connect, database_of, judged
-from sinks.analytics.cluster import ONE_SERVER, Layout, on_cluster
+from sinks.analytics.cluster import ONE_SERVER, Layout, check_shards, on_cluster
 from sinks.analytics.errors import ClickHouseAway, MigrationError, SchemaNewer
 from sinks.analytics.retention import Change, changes, declared, told_days
 
@@ -241,19 +241,10 @@ def _check_release(database: str, known: tuple[Migration, ...], applied: dict[in
 def _check_cluster(server: Client, layout: Layout) -> None:
     if layout.cluster is None:
         return
-    shards = dict(
-        server.query("SELECT cluster, uniqExact(shard_num) FROM system.clusters GROUP BY cluster").result_rows
-    )
-    if layout.cluster not in shards:
-        raise MigrationError(
-            f"CLICKHOUSE_CLUSTER is {layout.cluster}, and the server at CLICKHOUSE_URL knows of "
-            f"{', '.join(sorted(shards)) or 'no cluster'}: name one of its remote_servers"
-        )
-    if shards[layout.cluster] > 1:
-        raise MigrationError(
-            f"cluster {layout.cluster} has {shards[layout.cluster]} shards: rows would land in one of them "
-            "and be read from that one alone. Name a cluster of one shard and its replicas."
-        )
+    shards = server.query(
+        "SELECT cluster, uniqExact(shard_num) FROM system.clusters GROUP BY cluster"
+    ).result_rows
+    check_shards(layout.cluster, {str(name): int(count) for name, count in shards})
 
 
 def _days(days: int) -> str:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sinks.analytics.cluster import REPLICA_PATH, Layout, on_cluster
+from sinks.analytics.cluster import REPLICA_PATH, Layout, check_shards, on_cluster
 from sinks.analytics.errors import MigrationError
 from sinks.analytics.migrate import migrate, migrations, plan
 from tests.analytics.world import ClickHouse
@@ -120,6 +120,12 @@ def test_an_engine_whose_parameters_do_not_end_is_refused() -> None:
 def test_a_name_that_no_cluster_can_have_is_refused(name: str) -> None:
     with pytest.raises(ValueError, match="cannot be one"):
         Layout(cluster=name)
+
+
+def test_a_cluster_of_several_shards_is_refused() -> None:
+    check_shards("one", {"one": 1, "three": 3})
+    with pytest.raises(MigrationError, match="three has 3 shards"):
+        check_shards("three", {"one": 1, "three": 3})
 
 
 def test_a_cluster_the_server_does_not_know_is_refused_before_anything_is_made(
