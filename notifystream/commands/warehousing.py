@@ -17,7 +17,8 @@ from notifystream.commands import erasing, services
 from notifystream.console import WRONG_USE, configure_logging, fail, require, settings, stderr, stdout
 
 if TYPE_CHECKING:
-    from sinks.analytics.backfill import Done, Span
+    from sinks.analytics.backfill import Done
+    from sinks.analytics.between import Span
     from sinks.analytics.cluster import Layout
     from sinks.analytics.migrate import Plan
 
@@ -101,6 +102,7 @@ def backfill(
     from notifystream.connections import admin, embedded
     from schemas.errors import RegistryUnavailable
     from sinks.analytics import backfill as filling
+    from sinks.analytics import between
     from sinks.analytics.errors import AnalyticsError
 
     chosen = settings()
@@ -109,15 +111,15 @@ def backfill(
     now = int(datetime.now(UTC).timestamp() * 1000)
     tables = tuple(table or ())
     try:
-        window = filling.Window(
+        window = between.Window(
             _time(since, now, "--since"), _time(until, now, "--until") if until else now + 1
         )
         topics = filling.topics_of(tables)
     except (ValueError, AnalyticsError) as wrong:
         fail(str(wrong), WRONG_USE)
     try:
-        known = not embedded(admin(config.kafka).list_topics(timeout=filling.ANSWER_S).cluster_id)
-        spans = filling.spans(config, topics, window, look_up=known)
+        known = not embedded(admin(config.kafka).list_topics(timeout=between.ANSWER_S).cluster_id)
+        spans = between.spans(config.kafka, topics, window, look_up=known)
         done = filling.Done() if dry_run else filling.backfill(config, spans, window, tables, _progress)
     except (AnalyticsError, KafkaException, RegistryUnavailable) as away:
         fail(f"{away}\nWhat is landed so far stays; run it again")
@@ -131,7 +133,7 @@ def backfill(
 
 def _show_plan(todo: "Plan", layout: "Layout", dry_run: bool) -> None:
     from sinks.analytics.cluster import on_cluster
-    from sinks.analytics.migrate import concerns
+    from sinks.analytics.schema_files import concerns
 
     if not dry_run:
         for line in todo.done:
@@ -155,7 +157,7 @@ def _show_plan(todo: "Plan", layout: "Layout", dry_run: bool) -> None:
 
 def _plan_fields(todo: "Plan", layout: "Layout", dry_run: bool) -> dict[str, Any]:
     from sinks.analytics.cluster import on_cluster
-    from sinks.analytics.migrate import concerns
+    from sinks.analytics.schema_files import concerns
 
     return {
         "database": todo.database,

@@ -7,11 +7,8 @@ newer release has been at: a difference is an error, not a guess. `plan` changes
 Leaves to `cluster` what a cluster's DDL is, to `retention` how long a table keeps its rows.
 """
 
-import hashlib
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
-from importlib import resources
 
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import Error
@@ -20,13 +17,8 @@ from sinks.analytics.clickhouse import connect, database_of, judged
 from sinks.analytics.cluster import ONE_SERVER, Layout, check_shards, on_cluster
 from sinks.analytics.errors import ClickHouseAway, MigrationError, SchemaNewer
 from sinks.analytics.retention import Change, changes, declared, told_days
+from sinks.analytics.schema_files import Migration, migrations
 
-_FILE = re.compile(r"(\d{4})_[a-z0-9_]+\.sql")
-_CONCERNS = re.compile(
-    r"^\s*(?P<does>(?:CREATE|ALTER|DROP|INSERT|OPTIMIZE|TRUNCATE|RENAME)\b(?:\s+(?:OR|REPLACE|MATERIALIZED|INTO|"
-    r"TABLE|VIEW|DICTIONARY|FUNCTION|DATABASE))*)(?:\s+IF\s+(?:NOT\s+)?EXISTS)?\s+(?P<what>[\w.`]+)",
-    re.MULTILINE,
-)
 _BOOKS = """
 CREATE TABLE IF NOT EXISTS schema_migrations
 (
@@ -40,24 +32,6 @@ ORDER BY number
 """
 # A cluster's statement waits for all its servers; below what the client waits for an answer.
 _ON_CLUSTER_SETTINGS = {"distributed_ddl_task_timeout": 45}
-
-
-@dataclass(frozen=True, slots=True)
-class Migration:
-    number: int
-    name: str
-    text: str
-
-    @property
-    def checksum(self) -> str:
-        """Of the file, whatever the cluster: the same release is the same on all of them."""
-        return hashlib.sha256(self.text.encode()).hexdigest()
-
-    def statements(self, cluster: str | None = None) -> Iterator[str]:
-        """A statement ends with a semicolon at the end of a line; comments go to ClickHouse as they are."""
-        for statement in re.split(r";[ \t]*$", self.text, flags=re.MULTILINE):
-            if statement.strip():
-                yield on_cluster(statement.strip(), cluster)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,34 +50,6 @@ class Plan:
             *(migration.name for migration in self.migrations),
             *(f"{each.table}: retention {_days(each.to_days)}" for each in self.retention),
         )
-
-
-def migrations() -> tuple[Migration, ...]:
-    """All migrations, by number. Raises MigrationError when two share one or a name is out of form.
-
-    A number may be missing: what was given up before its release leaves a gap, and the next keeps its number.
-    """
-    found: dict[int, Migration] = {}
-    for file in resources.files("sinks.analytics").joinpath("migrations").iterdir():
-        if not file.name.endswith(".sql"):
-            continue
-        match = _FILE.fullmatch(file.name)
-        if match is None:
-            raise MigrationError(f"migrations/{file.name}: a migration is named like 0004_what_it_does.sql")
-        number = int(match[1])
-        if number in found:
-            raise MigrationError(
-                f"migrations/{file.name} and {found[number].name} have the same number: give the later one "
-                "the next that is free"
-            )
-        found[number] = Migration(number, file.name, file.read_text("utf-8"))
-    return tuple(found[number] for number in sorted(found))
-
-
-def concerns(statement: str) -> str:
-    """What a statement does to what, for people: `create table status_events`."""
-    match = _CONCERNS.search(statement)
-    return " ".join(f"{match['does']} {match['what']}".split()).lower() if match is not None else "run"
 
 
 def plan(url: str, layout: Layout = ONE_SERVER) -> Plan:

@@ -12,7 +12,8 @@ import pytest
 
 from schemas.records import Record
 from schemas.topics import Topic
-from sinks.analytics.backfill import FILLS, Span, Window, backfill, spans, topics_of
+from sinks.analytics.backfill import FILLS, backfill, topics_of
+from sinks.analytics.between import Span, Window, spans
 from sinks.analytics.clickhouse import connect
 from sinks.analytics.errors import AnalyticsError
 from sinks.analytics.migrate import migrate
@@ -70,7 +71,7 @@ def test_only_the_records_between_the_two_times_land_and_no_committed_offset_mov
 ) -> None:
     hourly_statuses(around, then)
     window = three_hours(then)
-    read = spans(around.config(), [Topic.STATUS], window, look_up=False)
+    read = spans(around.kafka, [Topic.STATUS], window, look_up=False)
     done = backfill(around.config(), read, window)
     assert landed(around) == ["e1", "e2", "e3"]
     assert (done.records, done.rows) == (3, {"status_events": 3})
@@ -87,7 +88,7 @@ def test_a_second_back_fill_changes_nothing_whatever_its_batches(around: World, 
     found = []
     for batch_rows in (50_000, 3, 1):
         config = around.config(batch_rows=batch_rows)
-        backfill(config, spans(config, topics, everything, look_up=False), everything)
+        backfill(config, spans(config.kafka, topics, everything, look_up=False), everything)
         found.append([around.clickhouse.query(query) for query in queries])
     assert [len(rows) for rows in found[0]] == [6, 4]
     assert found[0] == found[1] == found[2]
@@ -97,7 +98,7 @@ def test_only_the_named_tables_are_filled(around: World, then: int) -> None:
     write_at(around, Topic.OUTCOMES, then, examples.outcome())
     window = three_hours(then)
     tables = ("messages",)
-    read = spans(around.config(), topics_of(tables), window, look_up=False)
+    read = spans(around.kafka, topics_of(tables), window, look_up=False)
     backfill(around.config(), read, window, tables)
     assert (around.count("messages"), around.count("notifications")) == (1, 0)
 
@@ -106,7 +107,7 @@ def test_what_cannot_be_read_becomes_a_dead_letter_and_the_rest_lands(around: Wo
     write_at(around, Topic.STATUS, then, b"not avro")
     write_at(around, Topic.STATUS, then, examples.status("good", received_at=then))
     window = three_hours(then)
-    read = spans(around.config(), [Topic.STATUS], window, look_up=False)
+    read = spans(around.kafka, [Topic.STATUS], window, look_up=False)
     done = backfill(around.config(), read, window)
     assert (done.records, done.given_up, landed(around)) == (2, 1, ["egood"])
     assert len(around.read(Topic.DEAD_LETTERS)) == 1
@@ -119,13 +120,13 @@ def test_a_real_broker_looks_the_times_up(tmp_path: Path) -> None:
     with world(tmp_path, real_broker=True) as around:
         hourly_statuses(around, then)
         migrate(around.clickhouse.url)
-        read = spans(around.config(), [Topic.STATUS], window)
+        read = spans(around.kafka, [Topic.STATUS], window)
         # Even hours on partition 0, odd ones on partition 1; the window is hours 1, 2 and 3.
         assert [(s.first, s.end) for s in read if s.offsets] == [(1, 2), (0, 2)]
         backfill(around.config(), read, window)
         assert landed(around) == ["e1", "e2", "e3"]
         later = Window(then + 50 * HOUR, then + 60 * HOUR)
-        assert [s.offsets for s in spans(around.config(), [Topic.STATUS], later)] == [0, 0, 0, 0]
+        assert [s.offsets for s in spans(around.kafka, [Topic.STATUS], later)] == [0, 0, 0, 0]
 
 
 def console(around: World, tmp_path: Path, *arguments: str) -> Ran:

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from sinks.analytics.cluster import REPLICA_PATH, Layout, check_shards, on_cluster
 from sinks.analytics.errors import MigrationError
-from sinks.analytics.migrate import migrate, migrations, plan
+from sinks.analytics.migrate import migrate, plan
+from sinks.analytics.schema_files import migrations
 from tests.analytics.world import ClickHouse
 
 STATEMENTS = [

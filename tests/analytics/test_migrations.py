@@ -12,7 +12,8 @@ import pytest
 from sinks.analytics import migrate as migrating
 from sinks.analytics.clickhouse import connect
 from sinks.analytics.errors import ClickHouseAway, MigrationError, SchemaNewer
-from sinks.analytics.migrate import Migration, concerns, migrate, migrations, plan
+from sinks.analytics.migrate import migrate, plan
+from sinks.analytics.schema_files import Migration, concerns, migrations
 from sinks.analytics.tables import TABLES
 from tests.analytics.world import ClickHouse
 

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from sinks.analytics.cluster import Layout
 from sinks.analytics.errors import MigrationError
-from sinks.analytics.migrate import migrate, migrations, plan
+from sinks.analytics.migrate import migrate, plan
 from sinks.analytics.retention import Declared, changes, declared, told_days
+from sinks.analytics.schema_files import migrations
 from tests.analytics.world import ClickHouse
 
 DECLARED = declared(statement for migration in migrations() for statement in migration.statements())
