@@ -7,29 +7,27 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from confluent_kafka import Consumer, TopicPartition
+
 from schemas.topics import Topic
 from sinks.carriers.config import CarriersConfig, LookupConfig
 from sinks.carriers.worker import run
 from sinks.outbound.config import TwilioAccount
-from tests.analytics.world import KEY, WAIT_S, World
+from tests.analytics.world import KEY, PARTITIONS, WAIT_S, World
 from tests.waiting import wait_until
 
-GROUP = "notifystream-carriers"
 
-
-def config(around: World, account: TwilioAccount | None = None, **changes: Any) -> CarriersConfig:
-    lookups = {
-        name: changes.pop(name) for name in ("lookups_per_month", "ask_again_after_ms") if name in changes
-    }
+def config(around: World, group: str, account: TwilioAccount | None = None, **changes: Any) -> CarriersConfig:
     if account is not None:
-        made = LookupConfig(account=account, **{"lookups_per_month": 1000, "lookups_per_s": 100.0, **lookups})
-        changes["lookups"] = made
+        per_month = changes.pop("lookups_per_month", 1000)
+        changes["lookups"] = LookupConfig(account=account, lookups_per_month=per_month, lookups_per_s=100.0)
     return CarriersConfig(
         **{
             "kafka": around.kafka,
             "schema_registry_url": around.registry_url,
             "clickhouse_url": around.clickhouse.url,
             "pii_hash_key": KEY,
+            "group": group,
             **changes,
         }
     )
@@ -62,10 +60,39 @@ def carrying(chosen: CarriersConfig, now_ms: Callable[[], int] | None = None) ->
         assert not thread.is_alive(), "the carriers process did not end"
 
 
-def wait_until_passed(around: World, requests: int) -> None:
-    """Until the group has committed so many requests."""
-    wait_until(
-        lambda: around.committed(Topic.REQUESTS, GROUP) == requests,
-        WAIT_S,
-        f"{requests} requests to be passed",
-    )
+def begin_at_end(around: World, group: str) -> None:
+    """Let a new group begin after what other tests have written."""
+    with _member(around, group) as consumer:
+        consumer.commit(offsets=_ends(consumer), asynchronous=False)
+
+
+def wait_until_passed(around: World, group: str) -> None:
+    """Until the group has committed all requests there are."""
+    with _member(around, group) as consumer:
+        ends = [end for end in _ends(consumer) if end.offset > 0]
+
+        def passed() -> bool:
+            asked = [TopicPartition(end.topic, end.partition) for end in ends]
+            return [one.offset for one in consumer.committed(asked, timeout=10)] == [
+                end.offset for end in ends
+            ]
+
+        wait_until(passed, WAIT_S, "all requests to be passed")
+
+
+@contextmanager
+def _member(around: World, group: str) -> Iterator[Consumer]:
+    """A consumer that never joins: it only asks for offsets, or sets them."""
+    consumer = Consumer(around.kafka.consumer("test", group))
+    try:
+        yield consumer
+    finally:
+        consumer.close()
+
+
+def _ends(consumer: Consumer) -> list[TopicPartition]:
+    partitions = [TopicPartition(Topic.REQUESTS.value, number) for number in range(PARTITIONS)]
+    return [
+        TopicPartition(one.topic, one.partition, consumer.get_watermark_offsets(one, timeout=10)[1])
+        for one in partitions
+    ]
