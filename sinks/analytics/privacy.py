@@ -59,15 +59,20 @@ def _country(number: str) -> str:
             regions = phonenumbers.COUNTRY_CODE_TO_REGION_CODE.get(int(plain[1][:length]))
             if regions is not None and len(regions) == 1:
                 return _known(regions[0])
+    if _NORTH_AMERICAN.fullmatch(number):
+        return _of_exchange(number[: len("+1NPANXX")])
     try:
-        # Ten digits of North America need no parsing either: nothing in front of them could be a prefix.
-        parsed = (
-            phonenumbers.PhoneNumber(country_code=1, national_number=int(number[2:]))
-            if _NORTH_AMERICAN.fullmatch(number)
-            else phonenumbers.parse(number, None)
-        )
+        parsed = phonenumbers.parse(number, None)
     except phonenumbers.NumberParseException:
         return "ZZ"
+    return _known(phonenumbers.region_code_for_number(parsed))
+
+
+@lru_cache(REMEMBERED)
+def _of_exchange(exchange: str) -> str:
+    """Ten digits of North America belong to an exchange, `+1NPANXX`, and the exchange to a country."""
+    national = int(exchange[2:] + "0000")
+    parsed = phonenumbers.PhoneNumber(country_code=1, national_number=national)
     return _known(phonenumbers.region_code_for_number(parsed))
 
 

@@ -6,8 +6,9 @@ import re
 from decimal import Decimal
 
 import msgspec
+import phonenumbers
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from schemas.records import Record, Step
@@ -116,6 +117,26 @@ def test_the_hash_of_a_number_depends_on_the_key_and_says_nothing_itself(number:
 def test_an_analyst_sees_country_and_last_two_digits_of_the_recipient() -> None:
     person = PRIVACY.person("+4915123456789")
     assert (person.country, person.recipient_last2) == ("DE", "89")
+
+
+def _parsed_country(number: str) -> str:
+    """As the library has it, by the long way."""
+    try:
+        region = phonenumbers.region_code_for_number(phonenumbers.parse(number, None))
+    except phonenumbers.NumberParseException:
+        return "ZZ"
+    return region if region and region != "001" else "ZZ"
+
+
+anywhere = st.sampled_from([f"+{code}" for code in phonenumbers.COUNTRY_CODE_TO_REGION_CODE]) | st.just("+1")
+digits = st.text(alphabet="0123456789", min_size=1, max_size=13)
+north_american = st.from_regex(r"\+1[2-9][0-9]{9}", fullmatch=True)
+
+
+@settings(max_examples=500, deadline=None)
+@given(st.builds(str.__add__, anywhere, digits) | north_american | st.text(max_size=12))
+def test_the_country_of_a_number_is_what_parsing_it_gives(number: str) -> None:
+    assert PRIVACY.person(number).country == (_parsed_country(number) if number else "ZZ")
 
 
 def test_a_recipient_that_is_not_told_has_no_hash() -> None:
