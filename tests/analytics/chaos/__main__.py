@@ -29,6 +29,9 @@ def main() -> int:
         default=30.0,
         help="seconds without a database; 0 for none (default: %(default)s)",
     )
+    parser.add_argument(
+        "--blinks", type=int, default=4, help="kill -9 of the database, back at once (default: %(default)s)"
+    )
     parser.add_argument("--no-third", action="store_true", help="let no third sink join")
     parser.add_argument("--seed", type=int, help="of the run to repeat (default: a new one, printed)")
     parser.add_argument("--sabotage", choices=SABOTAGE, help="break a promise, to see that it is noticed")
@@ -47,6 +50,7 @@ def main() -> int:
         events=options.events,
         kills=options.kills,
         away_s=options.away,
+        blinks=options.blinks,
         third=not options.no_third,
         sabotage=options.sabotage,
         limit_s=options.limit,

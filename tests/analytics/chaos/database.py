@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import os
 import signal
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 from urllib.parse import urlsplit
 
 import clickhouse_connect
 
+from sinks.analytics.rollups import refresh
 from tests import servers
 from tests.analytics.chaos.tables import Row, Shape
+from tests.waiting import wait_until
 
 _LONGEST_QUESTION_S = 300
+_SUMMED_WITHIN_S = 120.0
 
 
 class Database:
@@ -41,18 +44,19 @@ class Database:
 
     def ask(self, sql: str) -> list[Row]:
         """Raises what clickhouse-connect raises."""
-        parts = urlsplit(self.url)
-        client = clickhouse_connect.get_client(
-            host=parts.hostname,
-            port=parts.port,
-            autogenerate_session_id=False,
-            send_receive_timeout=_LONGEST_QUESTION_S,
-        )
-        try:
+        with closing(self._client()) as client:
             columns = client.query(sql, column_oriented=True).result_set
             return list(zip(*columns, strict=True))
-        finally:
-            client.close()
+
+    def sum_up(self) -> None:
+        """Every touched hour, as the sink would in time; nobody else may write meanwhile."""
+        with closing(self._client()) as client:
+
+            def all_summed() -> bool:
+                refreshed = refresh(client, settles_ms=0)
+                return refreshed.hours == refreshed.left == 0
+
+            wait_until(all_summed, _SUMMED_WITHIN_S, "every touched hour to be summed")
 
     def rows(self, shape: Shape) -> list[Row]:
         """All of a table or view, as it stands after every merge to come."""
@@ -62,6 +66,15 @@ class Database:
         """Rows that lie there, copies that no merge has met yet included."""
         each = " UNION ALL ".join(f"SELECT '{table}', count() FROM {table}" for table in tables)  # noqa: S608
         return {str(table): int(rows) for table, rows in self.ask(each)}
+
+    def _client(self) -> Any:
+        parts = urlsplit(self.url)
+        return clickhouse_connect.get_client(
+            host=parts.hostname,
+            port=parts.port,
+            autogenerate_session_id=False,
+            send_receive_timeout=_LONGEST_QUESTION_S,
+        )
 
     def __enter__(self) -> Self:
         self.start()

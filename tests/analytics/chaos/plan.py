@@ -61,6 +61,15 @@ _COUNTRIES = (
 )
 _PEOPLE = 20_000
 _BAD_CODES = ((30003, ErrorClass.TRANSIENT), (30005, ErrorClass.BAD_NUMBER), (30007, ErrorClass.FILTERED))
+# What becomes of attempts that the provider did not take, or of which nobody knows whether it did.
+_UNTAKEN = {
+    "held": (CommandResult.HELD, S.UNCONFIRMED),
+    "rejected": (CommandResult.REJECTED, S.FAILED),
+    "suppressed": (CommandResult.SUPPRESSED, S.SUPPRESSED),
+    "not_admitted": (CommandResult.SUPPRESSED, S.SUPPRESSED),
+    "expired": (CommandResult.EXPIRED, S.EXPIRED),
+    "absent": (CommandResult.ABSENT, S.FAILED),
+}
 # Most come soon; some so many stories later.
 _SOON, _LATE, _VERY_LATE = 3.0, 60.0, 600.0
 # Poison comes in such stretches of stories, so that most batches have none.
@@ -251,8 +260,8 @@ class _Stories:
         code, error_class = chance.choice(_BAD_CODES)
         accepted_at = commanded + chance.randrange(20, 900)
         fate = chance.choices(
-            ("delivered", "read", "undelivered", "failed", "sent", "held", "rejected", "unheard-of"),
-            (60, 8, 12, 4, 8, 1, 3, 1),
+            ("delivered", "read", "undelivered", "failed", "sent", "unheard-of", *_UNTAKEN),
+            (60, 8, 12, 4, 8, 1, *(1 for _ in _UNTAKEN)),
         )[0]
 
         def told(result: CommandResult, at: int) -> None:
@@ -289,10 +298,10 @@ class _Stories:
                 **ends,
             )
 
-        accepted = fate not in ("held", "rejected")
+        accepted = fate not in _UNTAKEN
         if not accepted:
-            told(CommandResult.REJECTED if fate == "rejected" else CommandResult.HELD, accepted_at)
-            state = S.FAILED if fate == "rejected" else S.UNCONFIRMED
+            result, state = _UNTAKEN[fate]
+            told(result, accepted_at)
             return summary(fate, ended_at=accepted_at), state
         if chance.random() < 0.1:
             told(CommandResult.IN_DOUBT, accepted_at)

@@ -43,6 +43,7 @@ _RECORDS: dict[str, type[Record]] = {
     Topic.DEAD_LETTERS: DeadLetter,
 }
 _YEAR_2000_MS, _YEAR_2100_MS = 946_684_800_000, 4_102_444_800_000
+_WITH_A_CARRIER = frozenset({"sent", "delivered", "read", "undelivered", "unconfirmed"})
 _A_NOTIFICATION = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 
 
@@ -83,6 +84,8 @@ class Tables:
         self.messages: dict[tuple[str, int], t.Message] = {}
         self.notifications: dict[str, t.Notification] = {}
         self.history: dict[tuple[str, int, int], t.History] = {}
+        self.sends: dict[str, t.Send] = {}
+        """Every notification that a carrier has ever had, whatever became of it."""
         self.unreadable: dict[Place, Refused] = {}
         """Where nothing lands of a record."""
         self.given_up: dict[Place, list[DeadLetter]] = {}
@@ -337,6 +340,15 @@ class Tables:
         known = self.notifications.get(r.notification_id)
         if known is None or known.version < r.version:
             self.notifications[r.notification_id] = notification
+        if r.state.value in _WITH_A_CARRIER and r.recipient:
+            self.sends[r.notification_id] = t.Send(
+                notification_id=r.notification_id,
+                tenant=r.tenant,
+                requested_at=r.requested_at,
+                campaign=notification.metadata.get("campaign", ""),
+                category=r.category,
+                country=r.country,
+            )
         self.history[r.notification_id, r.version, r.updated_at] = t.History(
             notification_id=r.notification_id,
             version=r.version,

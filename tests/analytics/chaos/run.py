@@ -27,7 +27,7 @@ from tests.analytics.chaos.database import Database
 from tests.analytics.chaos.outside import Outside
 from tests.analytics.chaos.plan import planned
 from tests.analytics.chaos.recomputed import Lying, Place, Tables
-from tests.analytics.chaos.tables import TABLES, VIEWS
+from tests.analytics.chaos.tables import HOURLY, SUMS, TABLES, VIEWS
 from tests.analytics.chaos.terms import KEY, LANDS, NOWHERE, PARTITIONS, Terms
 from tests.chaos.fleet import Fleet
 from tests.chaos.progress import progress
@@ -69,6 +69,7 @@ def disturbances(terms: Terms) -> list[Disturbance]:
     found = [Disturbance(int(most * chance.uniform(0.02, 0.95)), "kill") for _ in range(terms.kills)]
     if terms.away_s:
         found.append(Disturbance(int(most * chance.uniform(0.3, 0.6)), "database"))
+    found += [Disturbance(int(most * chance.uniform(0.1, 0.9)), "blink") for _ in range(terms.blinks)]
     if terms.third:
         found.append(Disturbance(int(most * 0.5), "third"))
     return sorted(found)
@@ -106,8 +107,11 @@ def run(terms: Terms, directory: Path) -> Result:
         fleet.stop()
         judging = time.monotonic()
         wanted = _recomputed(kafka, codec)
-        held = {shape.name: database.rows(shape) for shape in (*TABLES, *VIEWS)}
-        judged = verdict.judge(wanted, held, outside.poison)
+        held = {shape.name: database.rows(shape) for shape in (*TABLES, *VIEWS, *HOURLY)}
+        database.sum_up()
+        held |= {shape.name: database.rows(shape) for shape in SUMS}
+        after = {shape.name: database.rows(shape) for shape in VIEWS}
+        judged = verdict.judge(wanted, held, after, outside.poison)
         wrong = judged.wrong + chaos.unexpected
         if wanted.read < terms.events:
             wrong.append(f"{terms.events} records were to be written, and {wanted.read} are in the topics")
@@ -191,6 +195,10 @@ class _Chaos:
             case "third":
                 self._fleet.start("third")
                 self._tell("a third joins")
+            case "blink":
+                self._database.kill()
+                self._database.start()
+                self._tell("the database is killed and started again")
             case "database":
                 self._database.kill()
                 self._back_at = now + self._away_s

@@ -288,17 +288,140 @@ class Standing(NamedTuple):
     since: Ms
 
 
+class HourlyMessage(NamedTuple):
+    hour: HourMs
+    notification_id: str
+    attempt: int
+    version: int
+    tenant: str
+    channel: str
+    sender: str
+    status: str
+    ending: str
+    error_code: int
+    error_class: str
+    segments: int
+    country: str
+    carrier: str
+    carrier_source: str
+    category: str
+    requested_at: Ms
+    accepted_at: Ms | None
+    sent_at: Ms | None
+    delivered_at: Ms | None
+
+
+class HourlyNotification(NamedTuple):
+    hour: HourMs
+    notification_id: str
+    version: int
+    tenant: str
+    category: str
+    priority: str
+    country: str
+    carrier: str
+    state: str
+    final: bool
+    reason: str
+    campaign: str
+    duplicates: int
+    requested_at: Ms
+
+
+class ToldPrice(NamedTuple):
+    notification_id: str
+    attempt: int
+    told_at: Ms
+    price_unit: str
+    price: Decimal
+
+
+class SenderProvider(NamedTuple):
+    sender: str
+    provider: str
+
+
+class Send(NamedTuple):
+    notification_id: str
+    tenant: str
+    requested_at: Ms
+    campaign: str
+    category: str
+    country: str
+
+
+class AttemptSum(NamedTuple):
+    hour: HourMs
+    tenant: str
+    channel: str
+    country: str
+    carrier: str
+    carrier_source: str
+    sender: str
+    category: str
+    error_code: int
+    error_class: str
+    price_unit: str
+    attempts: int
+    delivered: int
+    undelivered: int
+    failed: int
+    unconfirmed: int
+    held: int
+    not_sent: int
+    open: int
+    read: int
+    segments: int
+    priced: int
+    priced_segments: int
+    unpriced_segments: int
+    price: Decimal
+
+
+class LatencySum(NamedTuple):
+    hour: HourMs
+    tenant: str
+    channel: str
+    country: str
+    carrier: str
+    carrier_source: str
+    sender: str
+    span: str
+    bucket: int
+    latencies: int
+
+
+class NotificationSum(NamedTuple):
+    hour: HourMs
+    tenant: str
+    category: str
+    priority: str
+    country: str
+    carrier: str
+    campaign: str
+    stage: str
+    state: str
+    final: bool
+    reason: str
+    notifications: int
+    duplicates: int
+
+
 Row: TypeAlias = tuple[Any, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """A table or view by name. `key`: the columns in which no two rows agree."""
+    """A table or view by name. `key`: the columns in which no two rows agree.
+
+    `final`: copies are still to be merged away; `where`: which rows stand, if not all.
+    """
 
     name: str
     row: type[Row]
     key: tuple[str, ...]
-    table: bool = True
+    final: bool = True
+    where: str = ""
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -307,7 +430,8 @@ class Shape:
     def select(self) -> str:
         """All of it, as it stands after every merge to come."""
         asked = ", ".join(map(_asked, self.columns, self.row.__annotations__.values()))
-        return f"SELECT {asked} FROM {self.name} AS t{' FINAL' if self.table else ''}"  # noqa: S608
+        final, where = " FINAL" if self.final else "", f" WHERE {self.where}" if self.where else ""
+        return f"SELECT {asked} FROM {self.name} AS t{final}{where}"  # noqa: S608
 
     def key_of(self, row: Row) -> Row:
         return tuple(getattr(row, column) for column in self.key)
@@ -334,11 +458,27 @@ TABLES = (
     Shape("outcome_history", History, ("notification_id", "version", "updated_at")),
 )
 VIEWS = (
-    Shape("message_endings", Ending, ("notification_id", "attempt"), table=False),
-    Shape("deliverability", Deliverability, Deliverability._fields[:9], table=False),
-    Shape("notification_states", StateCount, StateCount._fields[:7], table=False),
-    Shape("request_latencies", RequestLatency, ("notification_id",), table=False),
-    Shape("delivery_latencies", DeliveryLatency, ("notification_id", "attempt"), table=False),
-    Shape("message_prices", Price, ("message_sid",), table=False),
-    Shape("consent", Standing, Standing._fields[:3], table=False),
+    Shape("message_endings", Ending, ("notification_id", "attempt"), final=False),
+    Shape("deliverability", Deliverability, Deliverability._fields[:9], final=False),
+    Shape("notification_states", StateCount, StateCount._fields[:7], final=False),
+    Shape("request_latencies", RequestLatency, ("notification_id",), final=False),
+    Shape("delivery_latencies", DeliveryLatency, ("notification_id", "attempt"), final=False),
+    Shape("message_prices", Price, ("message_sid",), final=False),
+    Shape("consent", Standing, Standing._fields[:3], final=False),
 )
+HOURLY = (
+    Shape("messages_by_hour", HourlyMessage, HourlyMessage._fields[:3]),
+    Shape("notifications_by_hour", HourlyNotification, HourlyNotification._fields[:2]),
+    Shape("told_prices", ToldPrice, ToldPrice._fields),
+    Shape("sender_providers", SenderProvider, SenderProvider._fields),
+    Shape("sends_by_person", Send, ("notification_id",)),
+)
+"""What the hourly figures are made of, and the other tables that are filled with them."""
+
+_STANDS = "(hour, generation) IN (SELECT hour, generation FROM refreshed_hours FINAL)"
+SUMS = (
+    Shape("hourly_attempts", AttemptSum, AttemptSum._fields[:11], final=False, where=_STANDS),
+    Shape("hourly_latencies", LatencySum, LatencySum._fields[:9], final=False, where=_STANDS),
+    Shape("hourly_notifications", NotificationSum, NotificationSum._fields[:11], final=False, where=_STANDS),
+)
+"""The hourly figures; all of them only when every touched hour has been summed."""

@@ -33,13 +33,15 @@ SPREAD_DAYS = 20
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """`base_ms`: no event is later; a day's start, so that a seed repeats within the day."""
+    """`base_ms`: no event is later; a day's start, so that a seed repeats within the day. `blinks`: how often
+    the database is killed in the middle of its inserts and back at once, besides its absence."""
 
     seed: int
     base_ms: int
     events: int = 500_000
     kills: int = 10
     away_s: float = 30.0
+    blinks: int = 4
     third: bool = True
     sabotage: str | None = None
     limit_s: float = 900.0

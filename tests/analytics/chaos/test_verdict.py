@@ -12,13 +12,13 @@ from schemas.errors import WireError
 from schemas.records import DeadLetter, Record
 from schemas.topics import Topic
 from tests.analytics import examples
+from tests.analytics.chaos.hours import hourly, sums
 from tests.analytics.chaos.recomputed import Lying, Place, Tables
-from tests.analytics.chaos.tables import TABLES, VIEWS, Row, Shape
+from tests.analytics.chaos.tables import VIEWS, Row, Shape
 from tests.analytics.chaos.terms import KEY, STAGE
-from tests.analytics.chaos.verdict import SHOWN, Verdict, judge
+from tests.analytics.chaos.verdict import EVERYTHING, SHOWN, Verdict, judge
 from tests.analytics.chaos.views import views
 
-EVERYTHING = (*TABLES, *VIEWS)
 OUTCOME = examples.outcome()
 GARBAGE = Place(Topic.STATUS.value, 0, 7)
 LETTER = DeadLetter(
@@ -66,11 +66,12 @@ def tables(*more: tuple[Topic, Record], garbage: bool = False) -> Tables:
 
 
 def held(of: Tables) -> dict[str, list[Row]]:
-    return {name: list(rows) for name, rows in {**of.rows(), **views(of)}.items()}
+    every = {**of.rows(), **views(of), **hourly(of), **sums(of)}
+    return {name: list(rows) for name, rows in every.items()}
 
 
 def judged(wanted: Tables, there: dict[str, list[Row]]) -> Verdict:
-    return judge(wanted, there, dict.fromkeys(wanted.unreadable, "garbage"))
+    return judge(wanted, there, held(wanted), dict.fromkeys(wanted.unreadable, "garbage"))
 
 
 def other(value: Any) -> Any:
@@ -99,7 +100,8 @@ def test_every_table_and_view_has_a_row_to_compare() -> None:
 @pytest.mark.parametrize("shape", EVERYTHING, ids=lambda shape: shape.name)
 def test_a_missing_row_is_found(shape: Shape) -> None:
     wanted = tables()
-    there = held(wanted) | {shape.name: []}
+    there = held(wanted)
+    del there[shape.name][0]
     (wrong,) = judged(wanted, there).wrong
     assert wrong.startswith(f"{shape.name}: 1 differences\n")
     assert wrong.endswith(": missing")
@@ -138,6 +140,16 @@ def test_a_cell_that_differs_is_found(shape: Shape, column: str) -> None:
     row: Any = there[shape.name][0]
     there[shape.name][0] = row._replace(**{column: other(getattr(row, column))})
     assert judged(wanted, there).wrong
+
+
+@pytest.mark.parametrize("shape", VIEWS, ids=lambda shape: shape.name)
+def test_a_figure_that_the_refresh_makes_wrong_is_found(shape: Shape) -> None:
+    wanted = tables()
+    after = held(wanted)
+    row: Any = after[shape.name][0]
+    after[shape.name][0] = row._replace(**{shape.columns[-1]: other(row[-1])})
+    (wrong,) = judge(wanted, held(wanted), after, {}).wrong
+    assert wrong.startswith(f"after the refresh, {shape.name}: 1 differences")
 
 
 def test_a_state_of_an_older_version_is_found() -> None:
@@ -186,13 +198,13 @@ def test_a_dead_letter_that_is_missing_or_wrong_is_found(letter: DeadLetter | No
 
 def test_poison_that_the_recomputation_could_read_is_found() -> None:
     wanted = tables()
-    (wrong,) = judge(wanted, held(wanted), {GARBAGE: "truncated"}).wrong
+    (wrong,) = judge(wanted, held(wanted), held(wanted), {GARBAGE: "truncated"}).wrong
     assert "truncated, and the recomputation could read it" in wrong
 
 
 def test_a_whole_record_that_the_recomputation_cannot_read_is_found() -> None:
     wanted = tables((Topic.DEAD_LETTERS, LETTER), garbage=True)
-    (wrong,) = judge(wanted, held(wanted), {}).wrong
+    (wrong,) = judge(wanted, held(wanted), held(wanted), {}).wrong
     assert "written whole, and the recomputation says not-avro" in wrong
 
 

@@ -11,8 +11,9 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from schemas.topics import Topic
+from tests.analytics.chaos.hours import hourly, sums
 from tests.analytics.chaos.recomputed import Place, Tables
-from tests.analytics.chaos.tables import TABLES, VIEWS, Row, Shape
+from tests.analytics.chaos.tables import HOURLY, SUMS, TABLES, VIEWS, Row, Shape
 from tests.analytics.chaos.views import views
 
 SHOWN = 20
@@ -47,18 +48,29 @@ class Verdict:
         )
 
 
-def judge(wanted: Tables, held: Mapping[str, Sequence[Row]], poison: Mapping[Place, str]) -> Verdict:
-    """`held`: every table and view as it answers; `poison`: where what nobody can read was written, and what
-    it is. All must be at rest."""
+EVERYTHING = (*TABLES, *VIEWS, *HOURLY, *SUMS)
+
+
+def judge(
+    wanted: Tables,
+    held: Mapping[str, Sequence[Row]],
+    after: Mapping[str, Sequence[Row]],
+    poison: Mapping[Place, str],
+) -> Verdict:
+    """`held`: every table as it answers, the views before the touched hours were summed, `after`: the views
+    after that; `poison`: where what nobody can read was written, and what it is. All must be at rest."""
     why = Counter(refused.why for refused in wanted.unreadable.values())
     verdict = Verdict(records=wanted.read, unreadable=why)
     wrong = verdict.wrong
     wrong += _some("poison", _blind_to(wanted, poison))
     wrong += _some("dead letters", _wrong_letters(wanted))
     verdict.letter_copies = sum(len(letters) - 1 for letters in wanted.given_up.values())
-    rows = {**wanted.rows(), **views(wanted)}
-    for shape in (*TABLES, *VIEWS):
+    rows = {**wanted.rows(), **views(wanted), **hourly(wanted), **sums(wanted)}
+    for shape in EVERYTHING:
         verdict.rows[shape.name] = _check_rows(wrong, shape, rows[shape.name], held[shape.name])
+    for shape in VIEWS:
+        refreshed = _check_rows(wrong, shape, rows[shape.name], after[shape.name], "after the refresh, ")
+        verdict.rows[f"{shape.name} again"] = refreshed
     return verdict
 
 
@@ -89,7 +101,9 @@ def _wrong_letters(wanted: Tables) -> Iterable[str]:
         yield f"{_at(place)}: a dead letter of a record that can be read"
 
 
-def _check_rows(wrong: list[str], shape: Shape, wanted: Iterable[Row], held: Sequence[Row]) -> Counted:
+def _check_rows(
+    wrong: list[str], shape: Shape, wanted: Iterable[Row], held: Sequence[Row], when: str = ""
+) -> Counted:
     due = {shape.key_of(row): row for row in wanted}
     there = {shape.key_of(row): row for row in held}
     differences = []
@@ -105,7 +119,7 @@ def _check_rows(wrong: list[str], shape: Shape, wanted: Iterable[Row], held: Seq
         for key, row in due.items()
         if key in there and there[key] != row
     ]
-    wrong += _some(shape.name, differences)
+    wrong += _some(when + shape.name, differences)
     return Counted(len(due), len(held))
 
 

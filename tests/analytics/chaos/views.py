@@ -45,20 +45,20 @@ def _ending(m: t.Message) -> t.Ending:
         attempt=m.attempt,
         version=m.version,
         status=m.status,
-        hour=_hour(m.commanded_at),
-        ending=_ENDINGS.get(m.status, "open"),
+        hour=hour_of(m.commanded_at),
+        ending=ending_of(m),
     )
 
 
 def _deliverability(messages: Iterable[t.Message]) -> list[t.Deliverability]:
     groups: dict[tuple[int, str, str, str, str, str, str, int, str], list[t.Message]] = defaultdict(list)
     for m in messages:
-        hour = _hour(m.requested_at)
+        hour = hour_of(m.requested_at)
         route = m.tenant, m.channel, m.country, m.carrier, m.carrier_source, m.sender
         groups[(hour, *route, m.error_code, m.error_class)].append(m)
     found = []
     for key, group in groups.items():
-        endings = [_ENDINGS.get(m.status, "open") for m in group]
+        endings = [ending_of(m) for m in group]
         found.append(
             t.Deliverability(
                 *key,
@@ -80,7 +80,7 @@ def _deliverability(messages: Iterable[t.Message]) -> list[t.Deliverability]:
 def _states(notifications: Iterable[t.Notification]) -> list[t.StateCount]:
     groups: dict[tuple[int, str, str, str, str, str, str], list[t.Notification]] = defaultdict(list)
     for n in notifications:
-        hour = _hour(n.requested_at)
+        hour = hour_of(n.requested_at)
         groups[hour, n.tenant, n.category, n.priority, n.country, n.state, n.reason].append(n)
     return [
         t.StateCount(*key, notifications=len(group), duplicates=sum(n.duplicates for n in group))
@@ -165,5 +165,10 @@ def _consent(changes: Iterable[t.Consent]) -> list[t.Standing]:
     return found
 
 
-def _hour(at: int) -> int:
+def ending_of(m: t.Message) -> str:
+    return _ENDINGS.get(m.status, "open")
+
+
+def hour_of(at: int) -> int:
+    """The beginning of its hour."""
     return at - at % _HOUR_MS
