@@ -3,66 +3,133 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from schemas.clients import Kafka
+from schemas.codec import Codec
+from schemas.records import ProviderStatus
 from schemas.topics import Topic
 from sinks.analytics import landing, sink
+from sinks.analytics.config import AnalyticsConfig
 from sinks.analytics.landing import Lander
 from sinks.analytics.migrate import migrate
 from sinks.analytics.sink import _Sink
 from tests.analytics import examples
-from tests.analytics.world import WAIT_S, World, sinking
+from tests.analytics.memory_kafka import Log
+from tests.analytics.world import KEY, WAIT_S, ClickHouse, sinking
 from tests.waiting import wait_until
 
-BEFORE, AFTER = 300, 100
+RECORDS = 400
+PARTITIONS = 3
+SCHEMA_ID = 7
 
 
 class Crash(Exception):
     """As far as Kafka and ClickHouse see, the process is gone from here on."""
 
 
-def _plain_tables(around: World) -> None:
-    migrate(around.clickhouse.url)
-    for statement in (
-        "RENAME TABLE status_events TO collapsing",
-        "CREATE TABLE status_events AS collapsing ENGINE = MergeTree ORDER BY kafka_offset "
-        "SETTINGS non_replicated_deduplication_window = 1000",
-        "CREATE TABLE counts (status String, events UInt64) ENGINE = SummingMergeTree ORDER BY status "
-        "SETTINGS non_replicated_deduplication_window = 1000",
-        "CREATE MATERIALIZED VIEW counting TO counts AS "
-        "SELECT status, count() AS events FROM status_events GROUP BY status",
-    ):
-        around.clickhouse.query(statement)
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ClickHouse]:
+    clickhouse = ClickHouse(tmp_path_factory.mktemp("clickhouse"))
+    clickhouse.start()
+    yield clickhouse
+    clickhouse.stop()
 
 
-def _write(around: World, numbers: range) -> None:
-    for number in numbers:
-        around.producer.produce(
-            Topic.STATUS, around.codec.encode(Topic.STATUS, examples.status(str(number))), str(number % 16)
+class Around:
+    """A log, a database of plain tables of its own, and sinks that need no registry."""
+
+    def __init__(self, server: ClickHouse, database: str) -> None:
+        self.log = Log()
+        self.codec = Codec("http://127.0.0.1:9")
+        self._know(self.codec)
+        self._server, self._database = server, database
+        self._url = f"{server.url}/{database}"
+        migrate(self._url)
+        for statement in (
+            "RENAME TABLE status_events TO collapsing",
+            "CREATE TABLE status_events AS collapsing ENGINE = MergeTree ORDER BY kafka_offset "
+            "SETTINGS non_replicated_deduplication_window = 1000",
+            "CREATE TABLE counts (status String, events UInt64) ENGINE = SummingMergeTree ORDER BY status "
+            "SETTINGS non_replicated_deduplication_window = 1000",
+            "CREATE MATERIALIZED VIEW counting TO counts AS "
+            "SELECT status, count() AS events FROM status_events GROUP BY status",
+        ):
+            self.query(statement)
+
+    def query(self, sql: str) -> list[tuple[Any, ...]]:
+        client = landing.connect(self._url)
+        try:
+            return [tuple(row) for row in client.query(sql).result_rows]
+        finally:
+            client.close()
+
+    def write(self, numbers: range) -> None:
+        for number in numbers:
+            value = self.codec.encode(Topic.STATUS, examples.status(str(number)))
+            self.log.records.setdefault((Topic.STATUS.value, number % PARTITIONS), []).append(value)
+
+    def config(self, **changes: Any) -> AnalyticsConfig:
+        return AnalyticsConfig(
+            kafka=Kafka(bootstrap_servers="127.0.0.1:9"),
+            schema_registry_url="http://127.0.0.1:9",
+            clickhouse_url=self._url,
+            pii_hash_key=KEY,
+            **({"batch_s": 0.1} | changes),
         )
-    assert around.producer.flush(30) == 0
+
+    def made(self, url: str) -> Codec:
+        codec = Codec(url)
+        self._know(codec)
+        return codec
+
+    def _know(self, codec: Codec) -> None:
+        codec.adopt(Topic.STATUS, ProviderStatus, SCHEMA_ID)
+        codec._writers[SCHEMA_ID] = codec._own(ProviderStatus)
+
+    def landed(self) -> tuple[int, int, int]:
+        """Rows, different rows, and what the view counted."""
+        ((rows, different),) = self.query("SELECT count(), uniqExact(message_sid) FROM status_events")
+        ((counted,),) = self.query("SELECT sum(events) FROM counts")
+        return rows, different, counted
 
 
-def _crash_after(monkeypatch: pytest.MonkeyPatch, owner: type, name: str, calls: int = 1) -> threading.Event:
-    """The named step is done, `calls` times in all, and then nothing more."""
+@pytest.fixture
+def around(server: ClickHouse, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Around:
+    made = Around(server, f"d{abs(hash(request.node.name))}")
+    monkeypatch.setattr(sink, "Consumer", made.log.consumer)
+    monkeypatch.setattr(sink, "Codec", made.made)
+    return made
+
+
+def _crash(around: Around, owner: type, step: str, calls: int = 1) -> None:
+    """One life of a sink: the named step is done so many times, and then nothing more."""
     crashed = threading.Event()
-    real: Callable[..., Any] = getattr(owner, name)
+    real: Callable[..., Any] = getattr(owner, step)
     done = 0
 
-    def step(self: Any, *given: Any) -> Any:
+    def until_then(self: Any, *given: Any) -> Any:
         nonlocal done
         result = real(self, *given)
         done += 1
-        if done >= calls and not (name == "_intend" and not self._landing):
+        if done >= calls:
             crashed.set()
             raise Crash
         return result
 
-    monkeypatch.setattr(owner, name, step)
-    return crashed
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(owner, step, until_then)
+        with pytest.raises(Crash), sinking(around.config()):
+            assert crashed.wait(WAIT_S)
+
+
+def _finish(around: Around, **changes: Any) -> None:
+    with sinking(around.config(**changes)):
+        wait_until(around.log.done, WAIT_S, "all to be committed")
 
 
 @pytest.mark.parametrize(
@@ -77,48 +144,49 @@ def _crash_after(monkeypatch: pytest.MonkeyPatch, owner: type, name: str, calls:
     ids=["intent", "first block", "second block", "all blocks", "commit"],
 )
 def test_a_crash_after_any_step_neither_loses_nor_doubles(
-    around: World, monkeypatch: pytest.MonkeyPatch, owner: type, step: str, calls: int
+    around: Around, owner: type, step: str, calls: int
 ) -> None:
-    _plain_tables(around)
-    _write(around, range(BEFORE))
-    with monkeypatch.context() as crashing:
-        crashed = _crash_after(crashing, owner, step, calls)
-        with pytest.raises(Crash), sinking(around.config(batch_s=0.5)):
-            assert crashed.wait(WAIT_S)
-    _write(around, range(BEFORE, BEFORE + AFTER))
-    # Batches of another size: without the note, the same records would become other blocks.
-    with sinking(around.config(batch_rows=7)):
-        wait_until(lambda: around.committed(Topic.STATUS) == BEFORE + AFTER, WAIT_S, "all to be committed")
-    assert around.clickhouse.query("SELECT count(), uniqExact(message_sid) FROM status_events") == [
-        (BEFORE + AFTER, BEFORE + AFTER)
-    ]
-    assert around.clickhouse.query("SELECT sum(events) FROM counts") == [(BEFORE + AFTER,)]
+    around.write(range(RECORDS))
+    _crash(around, owner, step, calls)
+    # More has come, and batches are of another size: without the note the same records become other blocks.
+    around.write(range(RECORDS, 2 * RECORDS))
+    _finish(around, batch_rows=70)
+    assert around.landed() == (2 * RECORDS, 2 * RECORDS, 2 * RECORDS)
 
 
-def test_without_the_note_the_same_crash_would_double_rows(
-    around: World, monkeypatch: pytest.MonkeyPatch
+def test_crash_upon_crash_still_repeats_the_first_range(around: Around) -> None:
+    around.write(range(RECORDS))
+    for calls in (1, 2, 1):
+        _crash(around, Lander, "land", calls)
+        around.write(range(len(_all(around)), len(_all(around)) + 50))
+    _finish(around, batch_rows=33)
+    rows = len(_all(around))
+    assert around.landed() == (rows, rows, rows)
+
+
+def _all(around: Around) -> list[bytes]:
+    return [value for held in around.log.records.values() for value in held]
+
+
+def test_without_the_note_the_same_crash_doubles_rows(
+    around: Around, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The test above can fail: this is what it would see."""
-    _plain_tables(around)
-    _write(around, range(BEFORE))
+    """What the tests above would see, if a range were not repeated."""
     monkeypatch.setattr(sink, "cut_in", lambda note, committed: None)
-    with monkeypatch.context() as crashing:
-        crashed = _crash_after(crashing, _Sink, "_land")
-        with pytest.raises(Crash), sinking(around.config(batch_s=0.5)):
-            assert crashed.wait(WAIT_S)
-    with sinking(around.config(batch_rows=7)):
-        wait_until(lambda: around.committed(Topic.STATUS) == BEFORE, WAIT_S, "all to be committed")
-    ((rows, different),) = around.clickhouse.query(
-        "SELECT count(), uniqExact(message_sid) FROM status_events"
-    )
-    assert different == BEFORE
-    assert rows > BEFORE
+    around.write(range(RECORDS))
+    _crash(around, _Sink, "_land")
+    _finish(around, batch_rows=70)
+    rows, different, counted = around.landed()
+    assert different == RECORDS
+    assert rows > RECORDS
+    assert counted == rows
 
 
 def test_one_poison_record_among_hundreds_costs_only_itself(
-    around: World, monkeypatch: pytest.MonkeyPatch
+    around: Around, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     judged: list[int] = []
+    letters: list[tuple[int, str]] = []
     real = landing.Preparer._one_by_one
 
     def counting(self: Any, work: Any, numbers: Any) -> None:
@@ -126,11 +194,16 @@ def test_one_poison_record_among_hundreds_costs_only_itself(
         real(self, work, numbers)
 
     monkeypatch.setattr(landing.Preparer, "_one_by_one", counting)
-    good = [examples.status(str(number)) for number in range(500)]
-    cut = around.codec.encode(Topic.STATUS, examples.status("cut"))[:-9]
-    around.write(Topic.STATUS, *good[:250], cut, *good[250:])
-    with sinking(around.config(batch_s=1.0)):
-        around.wait_for_rows("status_events", 500)
-        around.wait_for_rows("dead_letters", 1)
-    assert around.clickhouse.query("SELECT reason FROM dead_letters") == [("corrupt",)]
-    assert len(judged) < 200
+    monkeypatch.setattr(
+        sink.DeadLetters,
+        "deliver",
+        lambda self, given: letters.extend((each.record.place.offset, each.reason) for each in given),
+    )
+    around.write(range(3 * RECORDS))
+    held = around.log.records[Topic.STATUS, 0]
+    held[200] = held[200][:-9]
+    _finish(around)
+    assert letters == [(200, "corrupt")]
+    assert around.landed() == (3 * RECORDS - 1,) * 3
+    # Both halves of the last few.
+    assert len(judged) <= 64
