@@ -153,7 +153,8 @@ def test_the_funnel_loses_nobody_between_two_stages(client: Client, seed: int, s
                 ]
             )
         )
-    land(client, [row for one, attempts, _ in cases for row in (one, *attempts)])
+    land(client, [one for one, _, _ in cases])
+    land(client, [attempt for _, attempts, _ in cases for attempt in attempts])
     if settled:
         settle(client)
     rows = dicts(asked(client, "funnel"))
@@ -239,7 +240,7 @@ def test_costs_are_the_last_prices_told_and_the_rest_is_estimated(client: Client
     for row in dicts(asked(client, "costs", by=("country",))):
         ours = [one for one in made if one.country == row["country"]]
         priced = [one for one in ours if one.notification_id in told]
-        cost = -sum(told[one.notification_id] for one in priced)
+        cost = -sum((told[one.notification_id] for one in priced), Decimal(0))
         unpriced = sum(
             one.segments
             for one in ours

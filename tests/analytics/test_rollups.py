@@ -74,7 +74,7 @@ def version_of(run: str, number: int, version: int, start: int) -> list[Row]:
     chance = random.Random(f"{run}:{number}:{version}")
     identity = f"{run}-{number}"
     requested = start + fixed.randrange(HOURS * HOUR_MS)
-    about = {
+    about: dict[str, Any] = {
         "notification_id": identity,
         "version": version,
         "tenant": fixed.choice(["acme", "globex"]),
@@ -144,11 +144,11 @@ def agree(client: Client, rows: list[Row], start: int) -> None:
 
     ends: Counter[tuple[str, str]] = Counter()
     delivered = 0
-    for one in notifications:
-        if one.state in ("delivered", "read"):
+    for notification in notifications:
+        if notification.state in ("delivered", "read"):
             delivered += 1
         else:
-            ends[one.state, one.reason] += 1
+            ends[notification.state, notification.reason] += 1
     funnel = dicts(asked(client, "funnel", since, until))
     left: Counter[tuple[str, str]] = Counter()
     for row in funnel:
