@@ -49,7 +49,8 @@ class BlockReader:
         file = b"".join((self._head, _varint(len(bodies) << 1), _varint(len(data) << 1), data, _SYNC))
         try:
             frame = pl.read_avro(BytesIO(file), columns=[*self._columns, _END])
-        except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as broken:
+        except (Exception, pl.exceptions.PanicException) as broken:
+            # As with fastavro: it raises whatever the bytes lead it into, and a panic is no Exception.
             raise Unreadable(f"{len(bodies)} bodies: {type(broken).__name__}") from broken
         if frame.height != len(bodies) or not (frame.get_column(_END) == self._expected).all():
             raise Unreadable(f"{len(bodies)} bodies: one of them is longer or shorter than its record")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,7 +13,9 @@ from schemas.codec import Codec
 from schemas.records import ProviderStatus
 from schemas.topics import Topic
 from sinks.analytics import landing, sink
+from sinks.analytics.clickhouse import connect
 from sinks.analytics.config import AnalyticsConfig
+from sinks.analytics.deadletters import DeadLetters
 from sinks.analytics.landing import Lander
 from sinks.analytics.migrate import migrate
 from sinks.analytics.sink import _Sink
@@ -62,7 +63,7 @@ class Around:
             self.query(statement)
 
     def query(self, sql: str) -> list[tuple[Any, ...]]:
-        client = landing.connect(self._url)
+        client = connect(self._url)
         try:
             return [tuple(row) for row in client.query(sql).result_rows]
         finally:
@@ -195,7 +196,7 @@ def test_one_poison_record_among_hundreds_costs_only_itself(
 
     monkeypatch.setattr(landing.Preparer, "_one_by_one", counting)
     monkeypatch.setattr(
-        sink.DeadLetters,
+        DeadLetters,
         "deliver",
         lambda self, given: letters.extend((each.record.place.offset, each.reason) for each in given),
     )
