@@ -131,7 +131,7 @@ def _attempts(of: Tables) -> list[t.AttemptSum]:
 
 def _latencies(messages: Iterable[t.Message]) -> list[t.LatencySum]:
     """How many fell into each bucket; a notification's first carrier counts, and every delivered attempt."""
-    counted: Counter[tuple[object, ...]] = Counter()
+    counted: dict[tuple[object, ...], Counter[int]] = defaultdict(Counter)
     first: dict[str, t.Message] = {}
     for m in messages:
         if m.sent_at is None:
@@ -140,10 +140,10 @@ def _latencies(messages: Iterable[t.Message]) -> list[t.LatencySum]:
         if known is None or (m.sent_at, m.attempt) < (known.sent_at or 0, known.attempt):
             first[m.notification_id] = m
         if m.delivered_at is not None:
-            counted[(*_route(m), "sent_to_delivered", _bucket(m.delivered_at - m.sent_at))] += 1
+            counted[*_route(m), "sent_to_delivered"][_bucket(m.delivered_at - m.sent_at)] += 1
     for m in first.values():
         assert m.sent_at is not None
-        counted[(*_route(m), "requested_to_sent", _bucket(m.sent_at - m.requested_at))] += 1
+        counted[*_route(m), "requested_to_sent"][_bucket(m.sent_at - m.requested_at)] += 1
     return [t.LatencySum._make((*key, latencies)) for key, latencies in counted.items()]
 
 

@@ -387,8 +387,7 @@ class LatencySum(NamedTuple):
     carrier_source: str
     sender: str
     span: str
-    bucket: int
-    latencies: int
+    latencies: Mapping[int, int]
 
 
 class NotificationSum(NamedTuple):
@@ -478,7 +477,7 @@ HOURLY = (
 _STANDS = "(hour, generation) IN (SELECT hour, generation FROM refreshed_hours FINAL)"
 SUMS = (
     Shape("hourly_attempts", AttemptSum, AttemptSum._fields[:11], final=False, where=_STANDS),
-    Shape("hourly_latencies", LatencySum, LatencySum._fields[:9], final=False, where=_STANDS),
+    Shape("hourly_latencies", LatencySum, LatencySum._fields[:8], final=False, where=_STANDS),
     Shape("hourly_notifications", NotificationSum, NotificationSum._fields[:11], final=False, where=_STANDS),
 )
 """The hourly figures; all of them only when every touched hour has been summed."""
