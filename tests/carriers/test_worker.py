@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -13,11 +14,13 @@ from sinks.analytics.clickhouse import connect
 from sinks.analytics.migrate import migrate
 from sinks.analytics.privacy import Privacy
 from sinks.analytics.rows import Place, outcome_rows
+from sinks.carriers.config import CarriersConfig
+from tests import servers
 from tests.analytics import examples
 from tests.analytics.by_hand import put
 from tests.analytics.world import KEY, World, world
 from tests.carriers.carrying import begin_at_end, carrying, config, wait_until_passed
-from tests.outbound.simulator import Simulator, simulating
+from tests.outbound.simulator import ACCOUNT, TOKEN, Simulator, simulating
 
 DAY = 86_400_000
 OLD_KEY = bytes(range(32, 64))
@@ -164,6 +167,30 @@ def test_requests_that_are_unreadable_or_refused_are_passed(
     with carrying(config(around, group, simulator.account())):
         wait_until_passed(around, group)
     assert asked(simulator, "+4917066666666") == 1
+
+
+def test_the_command_is_the_same_process(
+    around: World, simulator: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    number, group = "+4917088888888", CarriersConfig.__dataclass_fields__["group"].default
+    begin_at_end(around, group)
+    write(around, "by-command", number)
+    env = {
+        "KAFKA_BOOTSTRAP_SERVERS": around.kafka.bootstrap_servers,
+        "SCHEMA_REGISTRY_URL": around.registry_url,
+        "CLICKHOUSE_URL": around.clickhouse.url,
+        "PII_HASH_KEY": "0123456789abcdef0123456789abcdef",
+        "TWILIO_API_URL": simulator.url,
+        "TWILIO_ACCOUNT_SID": ACCOUNT,
+        "TWILIO_AUTH_TOKEN": TOKEN,
+        "CARRIER_LOOKUPS_PER_MONTH": "1000",
+        "LOG_LEVEL": "DEBUG",
+    }
+    log = tmp_path / "carriers.log"
+    with servers.running("notifystream", "carriers", log=log, env=env):
+        wait_until_passed(around, group)
+    assert asked(simulator, number) == 1
+    assert number[3:] not in log.read_text()
 
 
 def test_a_process_with_nothing_to_do_does_not_start(around: World) -> None:
