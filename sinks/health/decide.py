@@ -72,7 +72,9 @@ class Policy:
     assumed: float = 0.8
     """Stands for the baseline while there is none; then silence does not count: some carriers never tell."""
     looks: int = 2
-    """Looks in a row that must agree before anything changes."""
+    """Looks in a row that must agree before a route gets worse."""
+    looks_better: int = 5
+    """The same for better: being told twice of one outage costs more than a few minutes of doubt."""
     quiet_ms: int = 3_600_000
     again_ms: int = 600_000
     accept_ms: int = 604_800_000
@@ -81,7 +83,7 @@ class Policy:
     def __post_init__(self) -> None:
         if not 0 < self.down_below < self.up_above < self.degraded_below < self.healthy_above <= 1:
             raise ValueError("the marks must rise: 0 < down < up < degraded < healthy <= 1 of the baseline")
-        if min(self.window_ms, self.grace_ms, self.baseline_ms, self.looks) < 1:
+        if min(self.window_ms, self.grace_ms, self.baseline_ms, self.looks, self.looks_better) < 1:
             raise ValueError("window, grace, baseline and looks must be positive")
         if not 1 <= self.least <= self.least_down:
             raise ValueError(f"least is {self.least}: it must be 1 to {self.least_down}, what `down` needs")
@@ -160,7 +162,7 @@ def _looked(state: State, counts: Counts, now: int, policy: Policy) -> State:
         state = state._replace(towards=nearest, looks=state.looks + 1)
     else:
         state = state._replace(towards=wanted, looks=1)
-    if state.looks < policy.looks or state.towards is None:
+    if state.looks < (policy.looks if worse else policy.looks_better) or state.towards is None:
         return state
     reason = _why(counts, state.baseline) if worse else Reason.RECOVERED
     return _changed(state, state.towards, reason, now)
