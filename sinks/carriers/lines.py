@@ -10,6 +10,8 @@ from typing import NamedTuple, TypeAlias
 # are read in no order with the one that caused it. Nothing is known of the number before, so nothing is
 # overruled.
 FIRST_STANDS_BACK_MS = 600_000
+# 2000-01-01: no request is older, and no column has to hold what is.
+EARLIEST_MS = 946_684_800_000
 
 
 class Line(NamedTuple):
@@ -40,6 +42,11 @@ class Seen(NamedTuple):
     number: str
     tenant: str
     at: int
+
+    @classmethod
+    def of(cls, number: str, tenant: str, requested_at: int, now: int) -> "Seen":
+        """With an impossible time made possible: one in the future would keep a number for ever."""
+        return cls(number, tenant, min(max(requested_at, EARLIEST_MS), now))
 
 
 class Observation(NamedTuple):

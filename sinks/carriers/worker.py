@@ -154,7 +154,7 @@ class _Worker:
         # A refused request may have no number, or none that exists.
         if request.refusal is not None or not request.recipient:
             return ()
-        return (Seen(request.recipient, request.tenant, request.requested_at),)
+        return (Seen.of(request.recipient, request.tenant, request.requested_at, self._now_ms()),)
 
     def _keep(self, seen: Sequence[Seen]) -> None:
         opted_in = [request for request in seen if request.tenant in self._config.number_tenants]

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sinks.carriers.lines import (
+    EARLIEST_MS,
     FIRST_STANDS_BACK_MS,
     Due,
     Line,
@@ -29,6 +30,15 @@ def _before(checked_at: int) -> Observation:
 def test_a_number_is_asked_once_however_often_it_is_written_to() -> None:
     seen = [Seen(NUMBER, "acme", NOW), Seen(NUMBER, "other", NOW - 5), Seen(NUMBER, "acme", NOW + 5)]
     assert first_requests(seen) == {NUMBER: NOW - 5}
+
+
+@given(st.integers(-(2**63), 2**63 - 1))
+def test_no_request_is_of_the_future_or_of_a_time_no_column_holds(requested_at: int) -> None:
+    assert EARLIEST_MS <= Seen.of(NUMBER, "acme", requested_at, NOW).at <= NOW
+
+
+def test_a_possible_time_stays() -> None:
+    assert Seen.of(NUMBER, "acme", NOW - 5, NOW) == Seen(NUMBER, "acme", NOW - 5)
 
 
 def test_an_unknown_number_is_due_and_a_known_one_is_not() -> None:
