@@ -12,6 +12,6 @@ Also how PII_HASH_KEY is changed, for only who sees the numbers can say which ol
 
 Who is never written to meanwhile keeps the old hash only, and is found by it as long as the key is there.
 After a leak of the key do not link: links would lead whoever has it to the new hashes. Change it without
-PREVIOUS, and old and new rows of a person are strangers; numbers of tenants that opted in stand beside the old
-hashes for 30 days more, unless recipient_numbers is truncated.
+PREVIOUS, and old and new rows of a person are strangers; numbers of tenants that opted in stand beside the
+old hashes for 30 days more, unless recipient_numbers is truncated.
 """
