@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import re
 import threading
 from collections.abc import Iterator
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 
@@ -16,6 +18,7 @@ from sinks.analytics.migrate import migrate, plan
 from sinks.analytics.schema_files import Migration, concerns, migrations
 from sinks.analytics.tables import TABLES
 from tests.analytics.world import ClickHouse
+from tests.console.command_line import run
 
 
 @pytest.fixture(scope="module")
@@ -110,6 +113,31 @@ def test_a_database_of_a_newer_release_is_left_alone(clickhouse: ClickHouse) -> 
     assert clickhouse.query(
         "SELECT count() FROM system.tables WHERE database='newer' AND name='consent'"
     ) == [(0,)]
+
+
+def test_the_command_says_what_is_newer_and_what_a_retention_drops(
+    clickhouse: ClickHouse, tmp_path: Path
+) -> None:
+    env = {
+        "CLICKHOUSE_URL": clickhouse.url + "/commanded",
+        "ANALYTICS_RETENTION_DAYS": '{"inbound": 5}',
+    }
+    assert (
+        run("analytics", "migrate", folder=tmp_path, env=env | {"ANALYTICS_RETENTION_DAYS": "{}"}).code == 0
+    )
+    shown = run("analytics", "migrate", "--dry-run", folder=tmp_path, env=env)
+    assert "-- retention of inbound: 90 to 5 days, and drops what is older" in shown.stdout
+    (change,) = json.loads(run("analytics", "migrate", "--json", folder=tmp_path, env=env).stdout)[
+        "retention"
+    ]
+    assert (change["table"], change["from_days"], change["to_days"]) == ("inbound", 90, 5)
+    with closing(connect(env["CLICKHOUSE_URL"])) as client:
+        client.insert(
+            "schema_migrations", [[9999, "9999_later.sql", "x"]], column_names=["number", "name", "checksum"]
+        )
+    refused = run("analytics", "migrate", "--dry-run", folder=tmp_path, env=env)
+    assert refused.code == 1
+    assert "database commanded is of a newer release: 9999_later.sql" in refused.stderr
 
 
 def test_a_plan_makes_nothing_not_even_the_database(clickhouse: ClickHouse) -> None:

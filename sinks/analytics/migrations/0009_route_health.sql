@@ -4,6 +4,8 @@
 -- of the route, and neither does what was never given to the provider (not_sent). Opt-outs and numbers that do not
 -- exist are the recipients' doing; they are counted by the reports. requested_at is shown for the reader to say it:
 -- it is what the table is divided by, and the months that cannot matter are then not read at all.
+--
+-- The carrier is the one of the request, from the number's prefix: whoever picks a route knows no other before sending.
 CREATE OR REPLACE VIEW route_attempts AS
 SELECT
     notification_id, attempt, tenant, sender, carrier, country, requested_at,
