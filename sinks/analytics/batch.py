@@ -4,7 +4,7 @@ Guarantees: a range is records of one partition, in order, without a gap of ours
 of ends there, and is handed out only when it is complete. Leaves to the sink: when it is full, and the rest.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from sinks.analytics.ranges import Partition, Range
 
@@ -49,6 +49,28 @@ class Batch:
         last.add(offset, key, value)
         self._records += 1
         self._size += len(key or b"") + len(value or b"")
+
+    def extend(
+        self,
+        partition: Partition,
+        offsets: Sequence[int],
+        keys: Sequence[bytes | None],
+        values: Sequence[bytes | None],
+    ) -> None:
+        """Add many; the same as one by one, and at once where nothing can be special about any of them."""
+        ranges = self._ranges.setdefault(partition, [Range(*partition)])
+        last = ranges[-1]
+        first = offsets[0]
+        gapless = offsets == list(range(first, first + len(offsets)))
+        if last.cut is None and gapless and (not last.offsets or first >= last.end):
+            last.offsets += offsets
+            last.keys += keys
+            last.values += values
+            self._records += len(offsets)
+            self._size += sum(map(len, filter(None, keys))) + sum(map(len, filter(None, values)))
+            return
+        for offset, key, value in zip(offsets, keys, values, strict=True):
+            self.add(partition, offset, key, value)
 
     def waiting(self) -> dict[Partition, int]:
         """The cuts of the ranges that are not complete."""

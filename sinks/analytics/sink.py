@@ -140,19 +140,22 @@ class _Sink:
             messages, self._early = self._early + messages, []
         if messages and not len(self._batch):
             self._batch_since = time.monotonic()
+        runs: dict[Partition, list[Message]] = {}
         for message in messages:
             error = message.error()
             if error is not None:
                 self._complain(error)
                 continue
-            topic, partition, offset = message.topic(), message.partition(), message.offset()
-            if topic is None or partition is None or offset is None:
-                raise AnalyticsError(
-                    f"the broker gave a record without a place: {topic} {partition} {offset}"
-                )
+            topic, partition = message.topic(), message.partition()
+            if topic is None or partition is None:
+                raise AnalyticsError(f"the broker gave a record without a place: {topic} {partition}")
+            runs.setdefault((topic, partition), []).append(message)
+        for of, run in runs.items():
             # What was fetched before a partition went is not ours any more.
-            if (topic, partition) in self._owned:
-                self._batch.add((topic, partition), offset, message.key(), message.value())
+            if of in self._owned:
+                offsets = [offset for message in run if (offset := message.offset()) is not None]
+                keys = [message.key() for message in run]
+                self._batch.extend(of, offsets, keys, [message.value() for message in run])
 
     def _learn_cuts(self) -> None:
         """Read the notes of the partitions that are new here. Nothing of them is in the batch yet."""

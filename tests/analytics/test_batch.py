@@ -79,6 +79,26 @@ def test_records_that_are_fetched_again_are_held_once() -> None:
     assert only.offsets == [5, 6]
 
 
+@given(
+    st.lists(st.integers(0, 30), min_size=1, max_size=20),
+    st.integers(0, 20),
+    st.integers(1, 30) | st.none(),
+)
+def test_many_at_once_are_the_same_as_one_by_one(offsets: list[int], split: int, cut: int | None) -> None:
+    singly, together = Batch(), Batch()
+    for batch in (singly, together):
+        if cut is not None:
+            batch.expect(HERE, cut)
+    values: list[bytes | None] = [b"%d" % offset if offset % 7 else None for offset in offsets]
+    for offset, value in zip(offsets, values, strict=True):
+        singly.add(HERE, offset, None, value)
+    for part in (slice(0, split), slice(split, None)):
+        if offsets[part]:
+            together.extend(HERE, offsets[part], [None] * len(offsets[part]), values[part])
+    assert (len(together), together.size, together.waiting()) == (len(singly), singly.size, singly.waiting())
+    assert [together.take(), together.take()] == [singly.take(), singly.take()]
+
+
 def test_what_is_dropped_counts_no_more() -> None:
     batch = Batch()
     _fill(batch, range(100, 109))
