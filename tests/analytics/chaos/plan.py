@@ -72,8 +72,8 @@ _UNTAKEN = {
 }
 # Most come soon; some so many stories later.
 _SOON, _LATE, _VERY_LATE = 3.0, 60.0, 600.0
-# Poison comes in such stretches of stories, so that most batches have none.
-_STRETCH, _EVERY = 150, 4
+# Poison comes in every so manyth stretch of stories, and there in one story of three: most batches have none.
+_EVERY, _ONE_OF = 4, 3
 _HOUR_MS, _DAY_MS = 3_600_000, 86_400_000
 # Notifications are asked for in these hours only: what is counted by the hour has something to count.
 _BUSY_HOURS = (8, 9, 17)
@@ -97,7 +97,7 @@ class _Due(NamedTuple):
 def planned(seed: int, events: int, base_ms: int, codec: Codec) -> Iterator[Planned]:
     """So many records, in the order to write them. Raises RegistryUnavailable."""
     chance = random.Random(seed)
-    story = _Stories(chance, base_ms, codec)
+    story = _Stories(chance, base_ms, codec, stretch=max(50, events // 250))
     waiting: list[_Due] = []
     number = count()
     written = 0
@@ -117,8 +117,9 @@ def planned(seed: int, events: int, base_ms: int, codec: Codec) -> Iterator[Plan
 
 
 class _Stories:
-    def __init__(self, chance: random.Random, base_ms: int, codec: Codec) -> None:
+    def __init__(self, chance: random.Random, base_ms: int, codec: Codec, stretch: int) -> None:
         self._chance, self._base, self._codec = chance, base_ms, codec
+        self._stretch = stretch
         self._people = [self._person() for _ in range(_PEOPLE)]
         self._found: list[tuple[float, Planned]] = []
 
@@ -135,7 +136,7 @@ class _Stories:
             self._consent()
         if chance.random() < 0.15:
             self._dead_letter(number)
-        if number // _STRETCH % _EVERY == 1 and self._found:
+        if number // self._stretch % _EVERY == 1 and number % _ONE_OF == 0:
             # By topic first, or the rare ones would be spared.
             topic = chance.choice(sorted({record.topic for _, record in self._found}))
             victim = chance.choice([record for _, record in self._found if record.topic is topic])
