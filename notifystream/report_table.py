@@ -16,6 +16,16 @@ _SHORT = {
     "unconfirmed": "silent",
     "not_sent": "unsent",
     "delivered_percent": "deliv. %",
+    "on_their_way": "under way",
+    "cost_per_delivered": "each",
+    "cost_per_segment": "a segment",
+    "earlier_attempts": "earlier",
+    "sent_to_delivered_p50_s": "p50 s",
+    "sent_to_delivered_p99_s": "p99 s",
+    "sent_to_delivered_count": "deliv.",
+    "requested_to_sent_p50_s": "p50 s",
+    "requested_to_sent_p99_s": "p99 s",
+    "requested_to_sent_count": "sent",
 }
 _ONLY_IN_JSON_AND_CSV = frozenset({"carrier_source", "segments"})
 _NARROWEST_TEXT = 12
@@ -29,10 +39,11 @@ def report_table(made: "Report") -> Table:
     table = Table(
         title=made.title or None, title_justify="left", header_style="bold", box=None, pad_edge=False
     )
+    hidden = _ONLY_IN_JSON_AND_CSV.union(made.beside)
     shown = [
         index
         for index, column in enumerate(made.columns)
-        if not (made.title and (column in _ONLY_IN_JSON_AND_CSV or _all_zero(made, index)))
+        if not (made.title and (column in hidden or _all_zero(made, index)))
     ]
     for index in shown:
         column = made.columns[index]

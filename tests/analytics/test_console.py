@@ -44,6 +44,30 @@ def test_a_report_is_a_table_to_read(capsys: pytest.CaptureFixture[str]) -> None
     assert "Telekom" in out
 
 
+def test_a_table_of_eighty_columns_still_says_how_sure_a_share_is(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    assert main(["report", "deliverability"]) == 0
+    heading = capsys.readouterr().out.splitlines()[1]
+    assert heading.split()[-6:] == ["deliv.", "%", "low", "%", "high", "%"]
+
+
+def test_a_report_may_be_by_something_else_and_have_an_end(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["report", "deliverability", "--by", "tenant,category", "--json"]) == 0
+    (row,) = json.loads(capsys.readouterr().out)
+    assert (row["tenant"], row["category"], row["delivered"]) == ("acme", "transactional", 1)
+    assert main(["report", "deliverability", "--since", "7d", "--until", "6d", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == []
+
+
+def test_a_by_that_a_report_does_not_know_is_answered_with_what_it_knows(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["report", "errors", "--by", "recipient"]) == 2
+    assert "it can be by: tenant, channel" in capsys.readouterr().err
+
+
 def test_a_report_as_json_is_one_array_of_objects(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["report", "countries", "--json", "--since", "7d"]) == 0
     (row,) = json.loads(capsys.readouterr().out)

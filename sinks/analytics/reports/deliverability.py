@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 # Of what had the chance: what is still on its way or was never sent says nothing about a carrier.
 WITHOUT_A_CHANCE = ("open", "not_sent")
 _PLACES_SHOWN = 3
+_NARROW = 3
 
 
 def with_a_chance(attempts: int, endings: tuple[int, ...]) -> int:
@@ -30,7 +31,9 @@ def _report(client: "Client", asked: Asked, title: str, usual: tuple[str, ...]) 
         rows.append((*row[: len(by)], attempts, *endings, segments, *share(endings[0], ended)))
     rows.sort(key=lambda row: (-int(row[len(by)] or 0), row[: len(by)]))
     columns = (*by, "attempts", *ENDINGS, "segments", "delivered_percent", "low_percent", "high_percent")
-    return Report(title, columns, tuple(rows))
+    # Eighty columns hold every ending only of what is by little.
+    beside = ("held", "not_sent", "open") if len(by) <= _NARROW else ENDINGS[1:]
+    return Report(title, columns, tuple(rows), beside)
 
 
 def deliverability(client: "Client", asked: Asked) -> Report:

@@ -112,4 +112,9 @@ def filtering(client: "Client", asked: Asked) -> Report:
         "earlier_percent",
         "earlier_weeks",
     )
-    return Report("Filtering, against the same hours of earlier weeks", columns, tuple(rows))
+    return Report(
+        "Filtering, against the same hours of earlier weeks; high and low in JSON and CSV",
+        columns,
+        tuple(rows),
+        ("meaning", "low_percent", "high_percent", "earlier_failures", "earlier_weeks"),
+    )

@@ -37,4 +37,9 @@ def latency(client: "Client", asked: Asked) -> Report:
         for group, spans in sorted(histograms(client, asked.window, by).items())
     )
     columns = [f"{span}_{what}" for span in SPANS for what in ("count", *(f"{level}_s" for level in LEVELS))]
-    return Report(f"How long it takes, by {', '.join(by)} (to within 2.5 %)", (*by, *columns), rows)
+    return Report(
+        f"How long it takes, by {', '.join(by)} (to within 2.5 %)",
+        (*by, *columns),
+        rows,
+        tuple(f"{span}_p90_s" for span in SPANS),
+    )

@@ -58,7 +58,8 @@ def providers(client: "Client", asked: Asked) -> Report:
         "sent_to_delivered_p90_s",
         "cost_per_segment",
     )
-    return Report("Providers by country; low and high: Wilson, 95 %", columns, tuple(rows))
+    title = "Providers by country; low and high: Wilson, 95 %"
+    return Report(title, columns, tuple(rows), (*ENDINGS, "sent_to_delivered_p90_s"))
 
 
 def _providers(client: "Client") -> dict[str, str]:

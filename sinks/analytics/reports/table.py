@@ -16,6 +16,8 @@ class Report:
     title: str
     columns: tuple[str, ...]
     rows: tuple[tuple[Value, ...], ...]
+    beside: tuple[str, ...] = ()
+    """Columns that a narrow table may leave out."""
 
 
 @dataclass(frozen=True, slots=True)
