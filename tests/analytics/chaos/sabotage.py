@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import confluent_kafka
-from clickhouse_connect.driver.httpclient import HttpClient
+from clickhouse_connect.driver._backend.http_sync import HttpSyncBackend
 
 from schemas.topics import Topic
 from tests.analytics.chaos.terms import NOWHERE
@@ -85,30 +85,17 @@ def commit_first() -> None:
 
 def wrong_token() -> None:
     """Every second insert into a table goes under the token of the one before it."""
-    by_context, by_block = HttpClient.data_insert, HttpClient.raw_insert
+    request = HttpSyncBackend.request
     inserts: Counter[str] = Counter()
 
-    def renamed(table: str, settings: Mapping[str, Any] | None) -> dict[str, Any]:
-        inserts[table] += 1
-        return {**(settings or {}), _TOKEN: f"{os.getpid()} {table} {inserts[table] // 2}"}
+    def renamed(self: Any, data: Any, params: dict[str, Any], *arguments: Any, **options: Any) -> Any:
+        if _TOKEN in params:
+            into = str(params.get("query", "")).partition("(")[0]
+            inserts[into] += 1
+            params = {**params, _TOKEN: f"{os.getpid()} {into} {inserts[into] // 2}"}
+        return request(self, data, params, *arguments, **options)
 
-    def data_insert(self: Any, context: Any) -> Any:
-        context.settings = renamed(context.table, context.settings)
-        return by_context(self, context)
-
-    def raw_insert(
-        self: Any,
-        table: str,
-        names: Any = None,
-        block: Any = None,
-        settings: Any = None,
-        *more: Any,
-        **others: Any,
-    ) -> Any:
-        return by_block(self, table, names, block, renamed(table, settings), *more, **others)
-
-    setattr(HttpClient, "data_insert", data_insert)  # noqa: B010 - mypy lets no method be assigned
-    setattr(HttpClient, "raw_insert", raw_insert)  # noqa: B010 - as above
+    setattr(HttpSyncBackend, "request", renamed)  # noqa: B010 - mypy lets no method be assigned
 
 
 def dropped_rows() -> None:
