@@ -18,7 +18,7 @@ BASE_MS = time.time_ns() // 1_000_000 // 86_400_000 * 86_400_000
 def test_a_kill_an_absence_of_the_database_and_a_rebalance_lose_nothing_and_double_nothing(
     tmp_path: Path, seed: int
 ) -> None:
-    terms = Terms(seed, BASE_MS, events=6_000, kills=1, away_s=3, blinks=0, third=False, limit_s=200)
+    terms = Terms(seed, BASE_MS, events=6_000, kills=1, away_s=3, blinks=0, third=False, limit_s=90)
     result = run(terms, tmp_path)
     print("\n".join(lines(result)))
     assert not result.wrong
