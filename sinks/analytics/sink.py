@@ -32,6 +32,7 @@ from sinks.analytics.landing import Block, Lander, Preparer
 from sinks.analytics.migrate import migrate
 from sinks.analytics.privacy import Privacy
 from sinks.analytics.ranges import Given, Partition, Range, cut_in, note_of
+from sinks.analytics.refreshing import Refresher
 from sinks.analytics.rows import LANDINGS
 
 log = logging.getLogger(__name__)
@@ -80,6 +81,7 @@ class _Sink:
         self._codec = Codec(config.schema_registry_url)
         self._preparer = Preparer(self._codec, Privacy(config.pii_hash_key))
         self._lander = Lander(config.clickhouse_url)
+        self._refresher = Refresher(config.clickhouse_url)
         # One thread, so that one block travels while the next is made.
         self._inserting = ThreadPoolExecutor(1, "insert")
         self._dead_letters = DeadLetters(config.kafka, self._codec)
@@ -109,6 +111,7 @@ class _Sink:
             self._read(self._consumer.consume(self._room(), POLL_S))
             if self._full():
                 self._flush()
+            self._refresher.between_batches(time.monotonic())
         if len(self._batch):
             self._flush()
 
@@ -348,8 +351,9 @@ class _Sink:
         given = {(partition.topic, partition.partition) for partition in partitions}
         self._owned |= given
         self._new |= given
-        if self._paused and partitions:
-            consumer.pause(partitions)
+        if partitions:
+            # A pause outlives the partition's leaving, and would meet it again here.
+            (consumer.pause if self._paused else consumer.resume)(partitions)
         if self._on_ready is not None:
             self._on_ready(f"group {self._config.group}, {len(partitions)} partitions")
             self._on_ready = None
