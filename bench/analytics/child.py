@@ -1,6 +1,6 @@
 """One measurement as a process of its own: `python -m bench.analytics.child --kind sink|insert …`.
 
-`sink`: the sink as it runs in production, from the first row that lands to the last. `insert`: the same
+`sink`: the sink as it runs in production, from its assignment to the last row that lands. `insert`: the same
 records read and made into blocks first, and only then, without Kafka, inserted block by block.
 """
 

@@ -75,6 +75,12 @@ class Consumer:
     def assignment(self) -> list[TopicPartition]:
         return self._owned
 
+    def pause(self, partitions: list[TopicPartition]) -> None:
+        """Nobody else could take these partitions: nothing has to stand still."""
+
+    def resume(self, partitions: list[TopicPartition]) -> None:
+        """As `pause`."""
+
     def consume(self, most: int, timeout: float) -> list[Record]:
         if self._on_assign is not None:
             told, self._on_assign = self._on_assign, None
