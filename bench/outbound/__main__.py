@@ -100,7 +100,7 @@ def _measured(stack: ExitStack, directory: Path, chosen: argparse.Namespace) -> 
     speed = median(run.sends_per_s for run in free) if free else 0.0
     if chosen.only in (None, "paced"):
         # What can be asked of it for certain, with the commands' own writing on the same two cores.
-        most_per_s = 0.7 * speed if free else 500.0
+        most_per_s = 0.6 * speed if free else 500.0
         for number, (rate, together) in enumerate((r, t) for t in (1, _TOGETHER) for r in RATES):
             console.print(f"paced: {rate:g} segments/s, {together} senders")
             kept.append(paced(bench, provider, 300 + number, rate, together, chosen.seconds, most_per_s))
