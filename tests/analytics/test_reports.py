@@ -167,7 +167,7 @@ def test_the_errors_report_counts_bad_ends_and_explains_their_codes(client: Clie
     assert rows[99999,]["what_to_do"] == "https://www.twilio.com/docs/api/errors/99999"
 
 
-def test_latencies_are_the_quantiles_of_the_single_differences_to_a_fortieth(client: Client, seed: int) -> None:
+def test_latencies_are_quantiles_of_the_single_differences_to_a_fortieth(client: Client, seed: int) -> None:
     made = outcomes(seed)
     land_outcomes(client, made)
     figures = by_first(report(client, "latency", LONG_AGO), 2)
