@@ -31,6 +31,27 @@ class Fact:
         return self.facts.format(hours=hours, rows=rows)
 
 
+def _attributed(table: str, others: str = "") -> str:
+    """The rows of a *_by_hour table with the look-up's carrier where there is one, else what the request
+    said."""
+    replaced = f"{others}, carrier, country" if others else "carrier, country"
+    source = "if(c.carrier != '', 'lookup', m.carrier_source) AS carrier_source," if others else ""
+    return f"""
+        SELECT
+            m.* EXCEPT ({replaced}), {source}
+            if(c.carrier != '', c.carrier, m.carrier) AS carrier,
+            if(c.country != '', c.country, m.country) AS country
+        FROM (SELECT * FROM {table} FINAL WHERE {{hours}} AND {{rows}}) AS m
+        LEFT JOIN
+        (
+            SELECT notification_id, carrier, country FROM notification_carriers FINAL WHERE {{hours}}
+        ) AS c
+        ON c.notification_id = m.notification_id
+        """  # noqa: S608 - of constants
+
+
+_MESSAGES = _attributed("messages_by_hour", "carrier_source")
+
 ATTEMPTS = Fact(
     "hourly_attempts",
     (
@@ -60,7 +81,7 @@ ATTEMPTS = Fact(
         if(p.notification_id = '' AND m.ending IN ('delivered', 'undelivered', 'unconfirmed'),
             toInt64(m.segments), 0) AS unpriced_segments,
         toDecimal128(p.price, 6) AS price
-    FROM (SELECT * FROM messages_by_hour FINAL WHERE {{hours}} AND {{rows}}) AS m
+    FROM ({_MESSAGES}) AS m
     LEFT JOIN
     (
         SELECT hour, notification_id, attempt, price, price_unit FROM prices_by_hour FINAL WHERE {{hours}}
@@ -89,14 +110,14 @@ LATENCIES = Fact(
             any(m.country) AS country, any(m.carrier) AS carrier, any(m.carrier_source) AS carrier_source,
             argMin(m.sender, (m.sent_at, m.attempt)) AS sender, 'requested_to_sent' AS span,
             dateDiff('millisecond', any(m.requested_at), assumeNotNull(min(m.sent_at))) AS milliseconds
-        FROM (SELECT * FROM messages_by_hour FINAL WHERE {{hours}} AND {{rows}}) AS m
+        FROM ({_MESSAGES}) AS m
         WHERE m.sent_at IS NOT NULL
         GROUP BY hour, notification_id
         UNION ALL
         SELECT
             hour, tenant, channel, country, carrier, carrier_source, sender, 'sent_to_delivered' AS span,
             dateDiff('millisecond', assumeNotNull(sent_at), assumeNotNull(delivered_at)) AS milliseconds
-        FROM (SELECT * FROM messages_by_hour FINAL WHERE {{hours}} AND {{rows}})
+        FROM ({_MESSAGES})
         WHERE sent_at IS NOT NULL AND delivered_at IS NOT NULL
     )
     """,  # noqa: S608 - of constants
@@ -120,7 +141,7 @@ NOTIFICATIONS = Fact(
         "reason",
     ),
     ("notifications", "duplicates"),
-    """
+    f"""
     SELECT
         n.hour AS hour, n.tenant AS tenant, n.category AS category, n.priority AS priority,
         n.country AS country, n.carrier AS carrier, n.campaign AS campaign,
@@ -131,18 +152,18 @@ NOTIFICATIONS = Fact(
             'requested') AS stage,
         n.state AS state, n.final AS final, n.reason AS reason,
         toUInt64(1) AS notifications, toInt64(n.duplicates) AS duplicates
-    FROM (SELECT * FROM notifications_by_hour FINAL WHERE {hours} AND {rows}) AS n
+    FROM ({_attributed("notifications_by_hour")}) AS n
     LEFT JOIN
     (
         SELECT
             hour, notification_id,
             countIf(sent_at IS NOT NULL OR ending IN ('delivered', 'undelivered')) AS taken,
             countIf(ending != 'not_sent') AS given
-        FROM (SELECT * FROM messages_by_hour FINAL WHERE {hours})
+        FROM (SELECT * FROM messages_by_hour FINAL WHERE {{hours}})
         GROUP BY hour, notification_id
     ) AS m
     ON m.hour = n.hour AND m.notification_id = n.notification_id
-    """,
+    """,  # noqa: S608 - of constants
 )
 
 FACTS = (ATTEMPTS, LATENCIES, NOTIFICATIONS)

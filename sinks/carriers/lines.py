@@ -6,12 +6,17 @@ Source of the answers: facts, Twilio section 9 (Lookup v2, line_type_intelligenc
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple, TypeAlias
 
+from schemas.records import NotificationRequest
+
 # A number's first look-up also stands for requests made so much earlier: those of other partitions, which
 # are read in no order with the one that caused it. Nothing is known of the number before, so nothing is
 # overruled.
 FIRST_STANDS_BACK_MS = 600_000
 # 2000-01-01: no request is older, and no column has to hold what is.
 EARLIEST_MS = 946_684_800_000
+_HOUR_MS, _HOUR_S = 3_600_000, 3600
+# What a DateTime of ClickHouse holds.
+_LAST_HOUR = 2**32 - _HOUR_S
 
 
 class Line(NamedTuple):
@@ -37,16 +42,21 @@ Answer: TypeAlias = Line | NotNow
 
 
 class Seen(NamedTuple):
-    """One request to a number, at its own time (ms)."""
+    """One request to a number, at its own time (ms), and the hour (s) its figures are counted in."""
 
     number: str
     tenant: str
+    notification_id: str
     at: int
+    hour: int
 
     @classmethod
-    def of(cls, number: str, tenant: str, requested_at: int, now: int) -> "Seen":
+    def of(cls, request: NotificationRequest, now: int) -> "Seen":
         """With an impossible time made possible: one in the future would keep a number for ever."""
-        return cls(number, tenant, min(max(requested_at, EARLIEST_MS), now))
+        requested = request.requested_at
+        at = min(max(requested, EARLIEST_MS), now)
+        hour = requested // _HOUR_MS * _HOUR_S
+        return cls(request.recipient, request.tenant, request.notification_id, at, hour)
 
 
 class Observation(NamedTuple):
@@ -55,6 +65,15 @@ class Observation(NamedTuple):
     recipient_hash: str
     valid_from: int
     checked_at: int
+    line: Line
+
+
+class Attribution(NamedTuple):
+    """What stands for one notification: a row of notification_carriers."""
+
+    hour: int
+    notification_id: str
+    valid_from: int
     line: Line
 
 
@@ -104,3 +123,24 @@ def observed(asked: Due, line: Line, now: int) -> Observation:
     else:
         valid_from = now
     return Observation(asked.recipient_hash, valid_from, now, line)
+
+
+def attributed(
+    seen: Iterable[Seen], hashes: Mapping[str, str], history: Iterable[Observation]
+) -> tuple[Attribution, ...]:
+    """What stood for each request's number when it was made, for those of which something did.
+
+    A look-up that failed says nothing against an older one that did not. A request of an hour that no table
+    can hold has none.
+    """
+    known: dict[str, list[Observation]] = {}
+    for one in history:
+        if one.line.error_code == 0:
+            known.setdefault(one.recipient_hash, []).append(one)
+    rows = []
+    for request in seen:
+        stood = [one for one in known.get(hashes[request.number], ()) if one.valid_from <= request.at]
+        if stood and 0 <= request.hour <= _LAST_HOUR:
+            latest = max(stood, key=lambda one: (one.valid_from, one.checked_at))
+            rows.append(Attribution(request.hour, request.notification_id, latest.valid_from, latest.line))
+    return tuple(rows)

@@ -14,12 +14,14 @@ from clickhouse_connect.driver.exceptions import Error
 
 from sinks.analytics.clickhouse import connect, judged, said
 from sinks.analytics.errors import ClickHouseAway
-from sinks.carriers.lines import Line, Observation, Seen
+from sinks.carriers.lines import Attribution, Line, Observation, Seen
 
 T = TypeVar("T")
 
 _INSERT = {"async_insert": 0, "wait_end_of_query": 1}
 _OBSERVATION = ("recipient_hash", "valid_from", "checked_at", *Line._fields)
+_LINE = tuple(name for name in Line._fields if name != "error_code")
+_ATTRIBUTION = ("hour", "notification_id", "valid_from", *_LINE)
 
 
 class Store:
@@ -52,6 +54,13 @@ class Store:
 
     def known(self, hashes: Collection[str]) -> dict[str, Observation]:
         """The latest look-up of each of these people."""
+        found: dict[str, Observation] = {}
+        for one in self.history(hashes):
+            found[one.recipient_hash] = max(one, found.get(one.recipient_hash, one), key=_latest)
+        return found
+
+    def history(self, hashes: Collection[str]) -> tuple[Observation, ...]:
+        """All look-ups of these people."""
         columns = ", ".join(
             f"toUnixTimestamp64Milli({name})" if name in ("valid_from", "checked_at") else name
             for name in _OBSERVATION
@@ -59,12 +68,17 @@ class Store:
         rows = self._query(
             f"""
             SELECT {columns} FROM recipient_carriers FINAL WHERE recipient_hash IN {{hashes:Array(String)}}
-            ORDER BY recipient_carriers.checked_at DESC, recipient_carriers.valid_from DESC
-            LIMIT 1 BY recipient_hash
             """,  # noqa: S608 - of constants; what is asked for travels as parameters
             {"hashes": list(hashes)},
         )
-        return {row[0]: Observation(row[0], row[1], row[2], Line(*row[3:])) for row in rows}
+        return tuple(Observation(row[0], row[1], row[2], Line(*row[3:])) for row in rows)
+
+    def keep_attributions(self, attributions: Sequence[Attribution]) -> None:
+        self._insert(
+            "notification_carriers",
+            _ATTRIBUTION,
+            [(one.hour, one.notification_id, one.valid_from, *_told(one.line)) for one in attributions],
+        )
 
     def keep_observations(self, observations: Sequence[Observation]) -> None:
         self._insert(
@@ -122,3 +136,11 @@ class Store:
             ),
             f"insert of {len(rows)} rows into {table}",
         )
+
+
+def _latest(one: Observation) -> tuple[int, int]:
+    return one.checked_at, one.valid_from
+
+
+def _told(line: Line) -> tuple[str, ...]:
+    return tuple(getattr(line, name) for name in _LINE)

@@ -28,7 +28,7 @@ from sinks.carriers import metrics
 from sinks.carriers.asking import Asking
 from sinks.carriers.budget import Budget
 from sinks.carriers.config import CarriersConfig
-from sinks.carriers.lines import Observation, Seen, due, first_requests
+from sinks.carriers.lines import Observation, Seen, attributed, due, first_requests
 from sinks.carriers.store import Store
 from sinks.carriers.twilio_lookup import Lookups, TwilioLookups
 from sinks.outbound.config import TwilioAccount
@@ -127,7 +127,9 @@ class _Worker:
 
         Step 1, numbers and links kept: written again as the same rows.
         Step 2, numbers asked: what was kept is known by then and not asked again.
-        Step 3, offsets committed: nothing of these requests is ever read again.
+        Step 3, each notification given what stood for its number: written again, as the same row unless more
+          is known by then.
+        Step 4, offsets committed: nothing of these requests is ever read again.
         """
         passed: dict[int, int] = {}
         seen: list[Seen] = []
@@ -143,6 +145,7 @@ class _Worker:
         if seen:
             self._until_done("clickhouse", lambda: self._keep(seen))
             self._until_done("clickhouse", lambda: self._ask(seen))
+            self._until_done("clickhouse", lambda: self._attribute(seen))
         self._commit(passed)
 
     def _seen(self, value: bytes | None) -> tuple[Seen, ...]:
@@ -154,7 +157,7 @@ class _Worker:
         # A refused request may have no number, or none that exists.
         if request.refusal is not None or not request.recipient:
             return ()
-        return (Seen.of(request.recipient, request.tenant, request.requested_at, self._now_ms()),)
+        return (Seen.of(request, self._now_ms()),)
 
     def _keep(self, seen: Sequence[Seen]) -> None:
         opted_in = [request for request in seen if request.tenant in self._config.number_tenants]
@@ -175,6 +178,13 @@ class _Worker:
         known = self._known(hashes)
         again = self._config.lookups.ask_again_after_ms
         self._asking.ask(due(first, hashes, known, self._now_ms(), again))
+
+    def _attribute(self, seen: Sequence[Seen]) -> None:
+        if self._asking is None:
+            return
+        hashes = {request.number: self._hash(request.number) for request in seen}
+        history = self._store.history(set(hashes.values()))
+        self._store.keep_attributions(attributed(seen, hashes, history))
 
     def _known(self, hashes: dict[str, str]) -> dict[str, Observation]:
         """What is known, also under the previous key: a change of keys must not cost a look-up of

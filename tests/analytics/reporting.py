@@ -113,8 +113,22 @@ class OptOut:
     kafka_offset: int = field(default_factory=lambda: next(_numbers))
 
 
-Row = Message | Notification | Status | OptOut
+@dataclass(frozen=True)
+class LookedUp:
+    """A row of notification_carriers; `hour` in s."""
+
+    notification_id: str
+    carrier: str
+    hour: int
+    valid_from: int = START
+    country: str = ""
+    mcc: str = "262"
+    mnc: str = "01"
+
+
+Row = Message | Notification | Status | OptOut | LookedUp
 _TABLES = {
+    LookedUp: "notification_carriers",
     Message: "messages",
     Notification: "notifications",
     Status: "status_events",
@@ -180,3 +194,14 @@ def standing_notifications(rows: Iterable[Notification]) -> list[Notification]:
         if row.notification_id not in best or best[row.notification_id].version < row.version:
             best[row.notification_id] = row
     return list(best.values())
+
+
+def carriers_told(rows: Iterable[Row]) -> dict[str, str]:
+    """The latest look-up's carrier, by notification."""
+    latest: dict[str, LookedUp] = {}
+    for row in rows:
+        if isinstance(row, LookedUp):
+            before = latest.get(row.notification_id)
+            if before is None or before.valid_from < row.valid_from:
+                latest[row.notification_id] = row
+    return {key: row.carrier for key, row in latest.items() if row.carrier}

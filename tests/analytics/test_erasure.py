@@ -27,7 +27,7 @@ from sinks.analytics.rows import (
     request_rows,
     status_rows,
 )
-from sinks.carriers.lines import Line, Observation, Seen
+from sinks.carriers.lines import Line, Observation, Seen, attributed
 from sinks.carriers.store import Store
 from tests.analytics import examples
 from tests.analytics.by_hand import put
@@ -102,13 +102,16 @@ def land(client: Any, person: Someone) -> None:
     )
 
 
-def keep_beyond(url: str, number: str) -> None:
+def keep_beyond(url: str, person: Someone) -> None:
     """What the carriers process keeps."""
+    number, key = person
     store = Store(url)
     hashed = PRIVACY.recipient_hash(number)
     line = Line("Telekom", "262", "01", "mobile", "DE", 0)
     store.keep_observations([Observation(hashed, examples.NOW, examples.NOW, line)])
-    store.keep_numbers([Seen(number, "acme", examples.NOW)], {number: hashed})
+    seen = Seen.of(examples.request(key, recipient=number), examples.NOW)
+    store.keep_numbers([seen], {number: hashed})
+    store.keep_attributions(attributed([seen], {number: hashed}, store.history([hashed])))
     store.link({OLD.recipient_hash(number): hashed}, examples.NOW)
     store.close()
 
@@ -131,7 +134,7 @@ def test_nothing_of_the_person_is_left_in_any_table_and_others_stay(
     other = anybody()
     for person in (someone, other):
         land(client, person)
-        keep_beyond(url, person.number)
+        keep_beyond(url, person)
     done = erase(client, [someone.hash])
     left = everything(client)
     assert [trace for trace in someone.traces if trace in left] == []
@@ -139,6 +142,7 @@ def test_nothing_of_the_person_is_left_in_any_table_and_others_stay(
     assert {table.table for table in done.tables if table.found} >= {
         "status_events", "attempts", "requests", "inbound", "consent_changes", "dead_letters", "messages",
         "notifications", "outcome_history", "recipient_carriers", "recipient_numbers", "recipient_links",
+        "notification_carriers", "messages_by_hour", "notifications_by_hour", "sends_by_person",
     }  # fmt: skip
     assert {table.left for table in done.tables} == {0}
 
@@ -220,7 +224,7 @@ def test_an_old_hash_that_was_linked_is_erased_with_the_new_one(
 ) -> None:
     outcome = examples.outcome(someone.key, recipient=someone.number)
     put(client, outcome_rows(outcome, Place("o", 0, 1), OLD))
-    keep_beyond(url, someone.number)
+    keep_beyond(url, someone)
     erase(client, [someone.hash])  # of the new key alone
     assert OLD.recipient_hash(someone.number) not in everything(client)
 

@@ -22,10 +22,12 @@ from tests.analytics.reporting import (
     ENDINGS,
     HOUR_MS,
     START,
+    LookedUp,
     Message,
     Notification,
     Row,
     asked,
+    carriers_told,
     database,
     dicts,
     land,
@@ -84,7 +86,12 @@ def version_of(run: str, number: int, version: int, start: int) -> list[Row]:
         "requested_at": requested,
     }
     status = chance.choice(list(STATES))
+    looked_up = LookedUp(
+        identity, chance.choice(["O2", ""]), requested // HOUR_MS * HOUR_MS // 1000, requested + version
+    )
     rows: list[Row] = [Notification(state=STATES[status], final=status != "sent", reason=status[:3], **about)]
+    # Known before, with or after the outcome it is about.
+    rows += [looked_up] if chance.random() < 0.4 else []
     for attempt in range(1, 2 + version // 3):
         sent = requested + chance.randrange(1, 900_000) if chance.random() < 0.7 else None
         rows.append(
@@ -116,10 +123,11 @@ def agree(client: Client, rows: list[Row], start: int) -> None:
     within = [row for row in rows if since <= getattr(row, "requested_at", 0) < until]
     messages = standing(row for row in within if isinstance(row, Message))
     notifications = standing_notifications(row for row in within if isinstance(row, Notification))
+    told = carriers_told(rows)
 
     counted: dict[tuple[str, ...], Counter[str]] = defaultdict(Counter)
     for one in messages:
-        figures = counted[one.tenant, one.carrier, one.category]
+        figures = counted[one.tenant, told.get(one.notification_id, one.carrier), one.category]
         figures["attempts"] += 1
         figures["segments"] += one.segments
         figures[one.ending] += 1
@@ -156,6 +164,13 @@ def agree(client: Client, rows: list[Row], start: int) -> None:
             left[row["state"], row["reason"]] += row["lost"] + row["on_their_way"]
     assert left == ends
     assert [row["reached"] for row in funnel if row["stage"] == "delivered"] == [delivered][: len(funnel)]
+    by_carrier = Counter(told.get(one.notification_id, one.carrier) for one in notifications)
+    per_carrier = dicts(asked(client, "funnel", since, until, by=("carrier",)))
+    assert {
+        row["carrier"]: row["reached"]
+        for row in per_carrier
+        if not row["state"] and row["stage"] == "requested"
+    } == by_carrier
 
 
 _COUNTS = ("attempts", "segments", *ENDINGS.values())
@@ -339,6 +354,46 @@ def test_the_view_deliverability_says_what_the_report_says_settled_or_not(fresh:
     report = dicts(asked(fresh, "countries", START, START + HOURS * HOUR_MS))
     told = tuple(sum(row[name] for row in report) for name in ("attempts", "delivered", "segments", "open"))
     assert [tuple(row) for row in before] == [tuple(row) for row in after] == [told]
+
+
+@pytest.mark.parametrize("settled", [False, True], ids=["live", "settled"])
+def test_a_look_up_overrules_the_prefix_in_every_figure_by_carrier(fresh: Client, settled: bool) -> None:
+    hour = START // 1000
+    about: dict[str, Any] = {"status": "delivered", "sent_at": START + 100, "delivered_at": START + 300}
+    rows: list[Row] = [Message(key, **about) for key in ("told", "ported", "unknown", "failed")]
+    rows += [Notification(key) for key in ("told", "ported", "unknown", "failed")]
+    land(fresh, rows)
+    if settled:
+        refresh(fresh, settles_ms=0)
+    land(
+        fresh,
+        [
+            LookedUp("told", "O2", hour),
+            LookedUp("ported", "O2", hour),
+            LookedUp("ported", "Vodafone", hour, valid_from=START + 1),
+            # The provider knows no carrier of it.
+            LookedUp("failed", "", hour),
+        ],
+    )
+    if settled:
+        assert live(fresh) == 1, "a look-up touches the hour of what it is about"
+        refresh(fresh, settles_ms=0)
+        assert live(fresh) == 0
+    expected = {("O2", "lookup"): 1, ("Vodafone", "lookup"): 1, ("Telekom", "prefix"): 2}
+    by = ("carrier", "carrier_source")
+    assert {row[:2]: row[2] for row in asked(fresh, "deliverability", by=by).rows} == expected
+    latencies = dicts(asked(fresh, "latency", by=by))
+    assert {
+        (row["carrier"], row["carrier_source"]): row["sent_to_delivered_count"] for row in latencies
+    } == expected
+    funnel = dicts(asked(fresh, "funnel", by=("carrier",)))
+    assert {row["carrier"]: row["reached"] for row in funnel if row["stage"] == "delivered"} == {
+        "O2": 1, "Vodafone": 1, "Telekom": 2,
+    }  # fmt: skip
+    for view in ("deliverability", "attributed_messages"):
+        count = "sum(attempts)" if view == "deliverability" else "count()"
+        told = fresh.query(f"SELECT carrier, carrier_source, {count} FROM {view} GROUP BY ALL")  # noqa: S608
+        assert {tuple(row[:2]): row[2] for row in told.result_rows} == expected, view
 
 
 def test_the_endings_of_the_two_views_are_the_same(fresh: Client) -> None:

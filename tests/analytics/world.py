@@ -112,12 +112,12 @@ class World:
                 message = consumer.poll(10)
                 assert message is not None, f"no record of {topic}: {left}"
                 assert message.error() is None
-                number, offset = message.partition(), message.offset()
-                assert number is not None
+                partition, offset = message.partition(), message.offset()
+                assert partition is not None
                 assert offset is not None
-                records.append((Place(topic, number, offset), message.value()))
-                if offset + 1 >= left[number]:
-                    del left[number]
+                records.append((Place(topic, partition, offset), message.value()))
+                if offset + 1 >= left[partition]:
+                    del left[partition]
             return records
         finally:
             consumer.close()

@@ -127,6 +127,27 @@ ORDER BY (hour, notification_id, attempt)
 TTL hour + INTERVAL 400 DAY
 SETTINGS ttl_only_drop_parts = 1;
 
+-- What stood for each notification's number when it was requested, as far as a look-up had told: so that reports need
+-- not search a person's history for every message. valid_from is that of the look-up; should a notification be given
+-- two, the later one stands.
+-- Written by `notifystream carriers` (0006); a look-up costs money, so this is not made again from the topics.
+CREATE TABLE IF NOT EXISTS notification_carriers
+(
+    hour             DateTime('UTC') CODEC(Delta, ZSTD(1)) COMMENT 'Of the request',
+    notification_id  String CODEC(ZSTD(1)),
+    valid_from       DateTime64(3, 'UTC') CODEC(Delta, ZSTD(1)),
+    carrier          LowCardinality(String),
+    mcc              LowCardinality(String),
+    mnc              LowCardinality(String),
+    line_type        LowCardinality(String),
+    country          LowCardinality(String)
+)
+ENGINE = ReplacingMergeTree(valid_from)
+PARTITION BY toYYYYMM(hour)
+ORDER BY (hour, notification_id)
+TTL hour + INTERVAL 400 DAY
+SETTINGS ttl_only_drop_parts = 1;
+
 -- Which provider a sender belongs to, as its statuses say: messages do not carry it.
 CREATE TABLE IF NOT EXISTS sender_providers
 (
@@ -178,6 +199,9 @@ SELECT hour, now64(6) AS touched_at FROM notifications_by_hour GROUP BY hour;
 
 CREATE MATERIALIZED VIEW IF NOT EXISTS prices_touch_hours TO touched_hours AS
 SELECT hour, now64(6) AS touched_at FROM prices_by_hour GROUP BY hour;
+
+CREATE MATERIALIZED VIEW IF NOT EXISTS carriers_touch_hours TO touched_hours AS
+SELECT hour, now64(6) AS touched_at FROM notification_carriers GROUP BY hour;
 
 -- The generation of each hour's sums that stands, and the moment up to which every touch is in it.
 CREATE TABLE IF NOT EXISTS refreshed_hours

@@ -53,7 +53,19 @@ FROM
         toUInt64(1), toUInt64(ending = 'delivered'), toUInt64(ending = 'undelivered'),
         toUInt64(ending = 'failed'), toUInt64(ending = 'unconfirmed'), toUInt64(ending = 'held'),
         toUInt64(ending = 'not_sent'), toUInt64(ending = 'open'), toUInt64(status = 'read'), toInt64(segments)
-    FROM messages_by_hour FINAL
-    WHERE has((SELECT groupArray(hour) FROM live_hours), hour)
+    FROM
+    (
+        SELECT
+            m.* EXCEPT (carrier, carrier_source, country),
+            if(c.carrier != '', c.carrier, m.carrier) AS carrier,
+            if(c.carrier != '', 'lookup', m.carrier_source) AS carrier_source,
+            if(c.country != '', c.country, m.country) AS country
+        FROM (SELECT * FROM messages_by_hour FINAL WHERE has((SELECT groupArray(hour) FROM live_hours), hour)) AS m
+        LEFT JOIN
+        (
+            SELECT notification_id, carrier, country FROM notification_carriers FINAL
+            WHERE has((SELECT groupArray(hour) FROM live_hours), hour)
+        ) AS c ON c.notification_id = m.notification_id
+    )
 ) AS of_hour
 GROUP BY hour, tenant, channel, country, carrier, carrier_source, sender, error_code, error_class;

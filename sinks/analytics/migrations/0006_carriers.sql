@@ -3,9 +3,9 @@
 
 -- One row per look-up; a row stands from valid_from until the next one of the same person. So a number that moves to
 -- another carrier gets another row, the messages before it keep what stood then, and those after it get the new one
--- (the view below). A look-up is caused by a request, whose time is valid_from: the order of rows is the order of
+-- (notification_carriers, 0004). A look-up is caused by a request, whose time is valid_from: the order of rows is the order of
 -- what they describe, not of when there was time to ask.
---   ORDER BY      the person, then time: what an ASOF join and the question "is it known, how old" both read.
+--   ORDER BY      the person, then time: what the question "what is known of these people" reads.
 --   version       checked_at: a row written again after a crash collapses with its first copy.
 --   TTL           600 days, longer than messages stay (400) and a number's age (90 by default) together.
 CREATE TABLE IF NOT EXISTS recipient_carriers
@@ -42,7 +42,8 @@ ORDER BY (month, reservation_id, returned)
 TTL toDateTime(at) + INTERVAL 400 DAY;
 
 -- Every attempt as message_endings has it, with the carrier that stood when it was requested: the look-up's where
--- there is one (carrier_source = 'lookup'), else what the prefix said at intake, else unknown.
+-- there is one (carrier_source = 'lookup'), else what the prefix said at intake, else unknown. The same in all
+-- reports (sinks/analytics/facts.py).
 CREATE OR REPLACE VIEW attributed_messages AS
 SELECT
     m.* EXCEPT (carrier, carrier_source, country),
@@ -53,9 +54,4 @@ SELECT
     c.mnc AS mnc,
     c.line_type AS line_type
 FROM message_endings AS m
-ASOF LEFT JOIN
-(
-    -- A look-up that failed says nothing against an older one that did not.
-    SELECT recipient_hash, valid_from, carrier, country, mcc, mnc, line_type
-    FROM recipient_carriers FINAL WHERE error_code = 0
-) AS c ON m.recipient_hash = c.recipient_hash AND m.requested_at >= c.valid_from;
+LEFT JOIN notification_carriers AS c FINAL ON c.notification_id = m.notification_id;
