@@ -166,6 +166,7 @@ def analytics(chosen: Settings) -> "AnalyticsConfig":
             clickhouse_url=clickhouse,
             pii_hash_key=key.encode(),
             batch_rows=chosen.analytics_batch_rows,
+            batch_bytes=chosen.analytics_batch_bytes,
             batch_s=chosen.analytics_batch_s,
             layout=layout(chosen),
         )

@@ -46,10 +46,10 @@ class Settings(BaseSettings):
     )
     pii_hash_key: SecretStr | None = Field(
         None,
-        description="Key of the hash that stands for a phone number in ClickHouse.",
-        examples=["32 random bytes, hex"],
+        description="Key of the hash that stands for a phone number in ClickHouse: 32 random bytes in hex, as "
+        "of `openssl rand -hex 32`. Keep it: with another one the same number is another hash.",
+        examples=["$(openssl rand -hex 32)"],
     )
-
     pii_hash_key_previous: SecretStr | None = Field(
         None,
         description="The key before it, while it is being changed: `notifystream carriers` links the hashes "
@@ -210,35 +210,28 @@ class Settings(BaseSettings):
     outbound_health_host: str = Field("127.0.0.1", description="Address /healthz is served on.")
 
     # Analytics
-    analytics_batch_rows: int = Field(50_000, description="Rows per insert at most.", ge=1)
+    analytics_batch_rows: int = Field(50_000, description="Kafka records per batch at most.", ge=1)
+    analytics_batch_bytes: int = Field(
+        64 * 1024 * 1024,
+        description="Bytes of their keys and values per batch, exceeded by one fetch at most: what a process "
+        "holds while ClickHouse is away.",
+        ge=1,
+    )
     analytics_batch_s: float = Field(1.0, description="Seconds until a smaller batch is inserted.", gt=0)
-
     analytics_retention_days: dict[str, int] = Field(
         {},
         description="JSON: days by table, 0 for ever; a table not named keeps the retention it has. Applied "
-        "by the analytics service when it starts and by notifystream analytics migrate.",
+        "by the analytics service when it starts and by `notifystream analytics migrate`.",
         examples=['{"status_events": 30, "messages": 800}'],
     )
-
-    # Route health
-    health_every_s: float = Field(60.0, description="Seconds from one look at the routes to the next.", ge=1)
-    health_window_s: float = Field(900.0, description="Seconds of messages a look judges by.", gt=0)
-    health_grace_s: float = Field(
-        300.0, description="Seconds a message has to be delivered before it counts against its route.", gt=0
-    )
-    health_baseline_s: float = Field(
-        86_400.0, description="Seconds before the window a route is compared with.", gt=0
-    )
-    health_least: int = Field(
-        30, description="Messages in a window below which nothing is said; 50 for down.", ge=1, le=50
-    )
-
     analytics_number_tenants: list[str] = Field(
         [],
         description="JSON: tenants that opted in to having the numbers of their recipients in ClickHouse, in "
         "a table of its own for 30 days; `notifystream carriers` keeps it. None by default.",
         examples=['["acme"]'],
     )
+
+    # Carriers
     carrier_lookups_per_month: int = Field(
         0,
         description="Look-ups of carriers at the provider, per calendar month (UTC) and all processes "
@@ -256,6 +249,19 @@ class Settings(BaseSettings):
         description="Base URL of the Lookup API; Twilio's own when left out, or TWILIO_API_URL where that is "
         "not Twilio's own.",
         examples=["https://lookups.twilio.com"],
+    )
+
+    # Route health
+    health_every_s: float = Field(60.0, description="Seconds from one look at the routes to the next.", ge=1)
+    health_window_s: float = Field(900.0, description="Seconds of messages a look judges by.", gt=0)
+    health_grace_s: float = Field(
+        300.0, description="Seconds a message has to be delivered before it counts against its route.", gt=0
+    )
+    health_baseline_s: float = Field(
+        86_400.0, description="Seconds before the window a route is compared with.", gt=0
+    )
+    health_least: int = Field(
+        30, description="Messages in a window below which nothing is said; 50 for down.", ge=1, le=50
     )
 
     # All

@@ -1,5 +1,6 @@
 """How a command finds its settings, and what it says when it does not."""
 
+import dataclasses
 import os
 import subprocess
 import sys
@@ -13,6 +14,8 @@ from ingress.forwarded import TrustedProxies
 from notifystream import configs, envfile
 from notifystream.settings import Settings
 from schemas.clients import Kafka
+from sinks.analytics.cluster import Layout
+from sinks.analytics.config import AnalyticsConfig
 from tests.console.command_line import run
 
 
@@ -130,6 +133,40 @@ def test_every_setting_of_the_ingress_reaches_it(tmp_path: Path) -> None:
     )
 
 
+def test_every_setting_of_the_analytics_sink_reaches_it() -> None:
+    key = "0123456789abcdef0123456789abcdef"
+    config = configs.analytics(
+        Settings(
+            kafka_bootstrap_servers="127.0.0.1:1",
+            schema_registry_url="http://127.0.0.1:2",
+            clickhouse_url="http://127.0.0.1:3/db",
+            clickhouse_cluster="notifications",
+            pii_hash_key=SecretStr(key),
+            analytics_batch_rows=4,
+            analytics_batch_bytes=5,
+            analytics_batch_s=6.5,
+            analytics_retention_days={"status_events": 7},
+        )
+    )
+    assert config == AnalyticsConfig(
+        kafka=Kafka(bootstrap_servers="127.0.0.1:1"),
+        schema_registry_url="http://127.0.0.1:2",
+        clickhouse_url="http://127.0.0.1:3/db",
+        pii_hash_key=key.encode(),
+        batch_rows=4,
+        batch_bytes=5,
+        batch_s=6.5,
+        layout=Layout(cluster="notifications", retention_days={"status_events": 7}),
+    )
+    assert key not in repr(config)
+
+
+def test_a_batch_is_by_default_what_the_sink_itself_takes_for_one() -> None:
+    of_the_sink = {each.name: each.default for each in dataclasses.fields(AnalyticsConfig)}
+    for name in ("batch_rows", "batch_bytes", "batch_s"):
+        assert Settings.model_fields[f"analytics_{name}"].default == of_the_sink[name]
+
+
 def test_an_unknown_log_format_is_refused(tmp_path: Path) -> None:
     ran = run("analytics", folder=tmp_path, env={"LOG_FORMAT": "xml"})
     assert ran.code == 2
@@ -211,8 +248,9 @@ def test_help_loads_neither_faust_nor_chdb_nor_the_sdk() -> None:
 @pytest.mark.parametrize(
     "command",
     [
-        "demo", "sandbox", "ingress", "streams", "outbound", "analytics", "send", "tail", "report", "sql",
-        "show", "topics apply", "topics list",
+        "demo", "sandbox", "ingress", "streams", "outbound", "analytics", "carriers", "health", "send", "tail",
+        "report", "sql", "show", "routes", "topics apply", "topics list", "analytics migrate",
+        "analytics backfill", "analytics erase",
     ],
 )  # fmt: skip
 def test_every_command_has_help_with_an_example(command: str, tmp_path: Path) -> None:
