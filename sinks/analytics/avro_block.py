@@ -8,6 +8,13 @@ The bodies become the one block of an Avro object container file (Avro 1.12, "Ob
 polars reads. polars knows no `map`, which on the wire is an array of (key, value) records, and cuts an `int`
 that is too long for it silently: the schema it is given says array, and long. Columns that are not asked for
 are passed over by their length: what is wrong inside of them costs the record nothing.
+
+polars (2.1, `polars_arrow::io::avro::read::deserialize`) takes slices of the lengths it reads without looking
+whether there is so much, and a slice beyond the end is a panic, whose message Rust writes to stderr before
+anybody can catch it. A body that was cut is read on into what stands behind it; so that is made such that most
+readers of it meet an error instead: `_unknowable` and `_BEYOND`. Lengths that were in the broken body itself
+may still lead out of the block. The message then holds that length and the block's: numbers, and no byte of a
+text, because a byte of ASCII is a length below 64 (a test says so).
 """
 
 import json
@@ -21,6 +28,8 @@ import polars as pl
 _END = "_end"
 _SYNC = bytes(16)
 _MAGIC = b"Obj\x01"
+# Behind the last body: no text, a number without an end, and more than any length in two bytes leads over.
+_BEYOND = b"\xff" * 8_192
 
 
 class Unreadable(Exception):
@@ -37,15 +46,14 @@ class BlockReader:
             for field in schema["fields"]
         ]
         self._columns = [field["name"] for field in fields if field["name"] in wanted]
-        unknowable = secrets.randbits(62) | 1 << 62
-        self._end = _varint(unknowable << 1)
-        self._expected = unknowable
+        self._end = _unknowable()
+        self._expected = _number(self._end)
         record = {"type": "record", "name": "Row", "fields": [*fields, {"name": _END, "type": "long"}]}
         self._head = _MAGIC + _metadata({"avro.schema": json.dumps(record), "avro.codec": "null"}) + _SYNC
 
     def read(self, bodies: Sequence[bytes]) -> pl.DataFrame:
         """One row per body, in order. Raises Unreadable."""
-        data = self._end.join(bodies) + self._end
+        data = self._end.join(bodies) + self._end + _BEYOND
         file = b"".join((self._head, _varint(len(bodies) << 1), _varint(len(data) << 1), data, _SYNC))
         try:
             frame = pl.read_avro(BytesIO(file), columns=[*self._columns, _END])
@@ -55,6 +63,23 @@ class BlockReader:
         if frame.height != len(bodies) or not (frame.get_column(_END) == self._expected).all():
             raise Unreadable(f"{len(bodies)} bodies: one of them is longer or shorter than its record")
         return frame.drop(_END)
+
+
+def _unknowable() -> bytes:
+    """An Avro long nobody could know (48 bits of chance), and that nothing else can be made of.
+
+    Every byte is odd, so whoever takes it, or its end, for a length gets a negative one, which polars refuses;
+    it has all ten bytes a long may have, so a number that was cut before it gets too long; and its first byte
+    is never in a text (RFC 3629 section 3), so no text can go on into it.
+    """
+    middle = (0x81 | secrets.randbelow(64) << 1 for _ in range(8))
+    return bytes((0xFF, *middle, 0x01))
+
+
+def _number(varint: bytes) -> int:
+    """The long in these bytes (Avro 1.12, "Binary Encoding": zig-zag, then seven bits a byte)."""
+    coded = sum((byte & 0x7F) << 7 * place for place, byte in enumerate(varint))
+    return (coded >> 1) ^ -(coded & 1)
 
 
 def _readable(node: Any, path: str) -> Any:

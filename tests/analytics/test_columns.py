@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
+from io import BytesIO
 from typing import Any
 
+import fastavro
 import polars as pl
 import pytest
 from hypothesis import given, settings
@@ -195,6 +198,15 @@ RECORDS: dict[str, st.SearchStrategy[Record]] = {
 }
 
 
+_EXAMPLES: dict[str, list[Record]] = {
+    Topic.STATUS: [examples.status(str(number)) for number in range(4)],
+    Topic.ATTEMPTS: [examples.attempt_event(str(number)) for number in range(4)],
+    Topic.OUTCOMES: [examples.outcome(str(number), metadata={"campaign": "spring"}) for number in range(4)],
+    Topic.REQUESTS: [examples.request(str(number)) for number in range(4)],
+    Topic.INBOUND: [examples.inbound(str(number)) for number in range(4)],
+}
+
+
 @pytest.fixture(scope="module")
 def codec() -> Codec:
     """Knows every schema without a registry."""
@@ -260,6 +272,43 @@ def test_a_last_body_that_ends_within_a_number_is_unreadable(codec: Codec) -> No
     for cut in range(1, len(values[2]) - 5):
         with pytest.raises(Unreadable):
             by_column(Topic.ATTEMPTS, [*values[:2], values[2][:-cut]])
+
+
+@pytest.mark.parametrize("topic", COLUMNAR)
+def test_a_body_that_was_cut_costs_no_line_on_stderr(
+    codec: Codec, topic: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    values = [codec.encode(topic, record) for record in _EXAMPLES[topic]]
+    for hurt, value in enumerate(values):
+        for cut in range(5, len(value)):
+            with pytest.raises(Unreadable):
+                by_column(topic, [*values[:hurt], value[:cut], *values[hurt + 1 :]])
+    assert capfd.readouterr().err == ""
+
+
+def test_what_a_panic_writes_to_stderr_holds_two_lengths_and_nothing_of_the_record(
+    codec: Codec, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RUST_BACKTRACE", "0")
+    value = codec.encode(Topic.STATUS, examples.status())
+    # As if the number of the recipient were as long as a time in milliseconds is large.
+    length, endless = bytes([len(examples.RECIPIENT) << 1]), b"\x80\xd0\xb9\xf0\xbe\x66"
+    hurt = value.replace(length + examples.RECIPIENT.encode(), endless + examples.RECIPIENT.encode(), 1)
+    assert hurt != value
+    with pytest.raises(Unreadable):
+        by_column(Topic.STATUS, [value, hurt, value])
+    said = capfd.readouterr().err
+    panic = re.search(r"panicked at [\w/.-]+\.rs:\d+:\d+:\n(.*)\n", said)
+    assert panic is not None
+    assert re.fullmatch(r"range (?:start|end) index \d+ out of range for slice of length \d+", panic[1])
+    assert not any(examples.RECIPIENT[at : at + 5] in said for at in range(len(examples.RECIPIENT) - 4))
+    assert examples.BODY not in said
+
+
+@given(st.text("+0123456789 abcXYZ-./()", min_size=1, max_size=40).map(str.encode), st.data())
+def test_a_length_read_from_within_a_text_is_below_64(text: bytes, data: st.DataObject) -> None:
+    at = data.draw(st.integers(0, len(text) - 1))
+    assert -64 <= fastavro.schemaless_reader(BytesIO(text[at:]), "long", None) < 64  # type: ignore[operator]
 
 
 @pytest.mark.parametrize(
