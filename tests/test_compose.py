@@ -31,8 +31,8 @@ SETTINGS = {name.upper() for name in Settings.model_fields}
 OF_THE_FILE = {"CLICKHOUSE_PASSWORD"}
 
 
-def test_the_four_services_and_what_they_stand_on_are_there() -> None:
-    assert set(OURS) == {"topics", "ingress", "streams", "outbound", "analytics"}
+def test_the_services_and_what_they_stand_on_are_there() -> None:
+    assert set(OURS) == {"topics", "ingress", "streams", "outbound", "analytics", "health", "carriers"}
     assert set(SERVICES) - set(OURS) == {"kafka", "schema-registry", "clickhouse"}
 
 
@@ -89,16 +89,22 @@ def test_a_secret_has_no_default_in_the_file() -> None:
     assert [name for name in defaults if re.search("TOKEN|SECRET|KEY|PASSWORD", name)] == []
 
 
+def test_only_what_asks_paid_questions_waits_to_be_asked_for() -> None:
+    assert [name for name, service in SERVICES.items() if "profiles" in service] == ["carriers"]
+    assert "docker compose --profile carriers up" in TEXT
+    assert "CARRIER_LOOKUPS_PER_MONTH" in OURS["carriers"]["environment"]
+
+
 def test_each_service_gets_only_the_secrets_of_its_own_work() -> None:
     holders = {
         secret: {name for name, service in OURS.items() if secret in service["environment"]}
         for secret in ("TWILIO_AUTH_TOKEN", "TWILIO_API_KEY_SECRET", "PII_HASH_KEY", "CLICKHOUSE_URL")
     }
     assert holders == {
-        "TWILIO_AUTH_TOKEN": {"ingress", "outbound"},
-        "TWILIO_API_KEY_SECRET": {"outbound"},
-        "PII_HASH_KEY": {"analytics"},
-        "CLICKHOUSE_URL": {"analytics"},
+        "TWILIO_AUTH_TOKEN": {"ingress", "outbound", "carriers"},
+        "TWILIO_API_KEY_SECRET": {"outbound", "carriers"},
+        "PII_HASH_KEY": {"analytics", "carriers"},
+        "CLICKHOUSE_URL": {"analytics", "health", "carriers"},
     }
 
 

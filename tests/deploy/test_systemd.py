@@ -19,6 +19,8 @@ from tests.servers import ROOT
 UNITS = ROOT / "deploy" / "systemd"
 INGRESS = UNITS / "notifystream-ingress.service"
 TEMPLATE = UNITS / "notifystream@.service"
+KINDS = ["streams", "outbound", "analytics", "carriers", "health"]
+"""What the template is installed for."""
 EXAMPLE = UNITS / "ingress.env.example"
 # What a process that talks to the internet has no use for.
 HARDENING = {
@@ -64,7 +66,7 @@ def test_a_unit_may_write_its_state_alone() -> None:
     assert journal == "/var/lib/notifystream/ingress"
 
 
-@pytest.mark.parametrize("kind", ["ingress", "streams", "outbound", "analytics"])
+@pytest.mark.parametrize("kind", ["ingress", *KINDS])
 def test_a_unit_starts_a_command_that_exists(kind: str) -> None:
     started = dict(service(INGRESS if kind == "ingress" else TEMPLATE))["ExecStart"].replace("%j", kind)
     program, *words = started.split()
@@ -73,13 +75,18 @@ def test_a_unit_starts_a_command_that_exists(kind: str) -> None:
     assert subprocess.run(command, capture_output=True, timeout=60, check=False).returncode == 0
 
 
+def test_the_template_says_how_every_kind_is_installed() -> None:
+    (loop,) = re.findall(r"^#   for kind in (.*); do +# and (\w+),", TEMPLATE.read_text(), re.M)
+    assert {*loop[0].split(), loop[1]} == set(KINDS)
+
+
 @pytest.fixture
 def installed(tmp_path: Path) -> Path:
     """The units under the names they are installed under, with a program that is on this machine."""
     if shutil.which("systemd-analyze") is None:
         pytest.skip("there is no systemd-analyze here to ask")
     names = {"notifystream-ingress.service": INGRESS}
-    names |= {f"notifystream-{kind}@.service": TEMPLATE for kind in ("streams", "outbound", "analytics")}
+    names |= {f"notifystream-{kind}@.service": TEMPLATE for kind in KINDS}
     for name, unit in names.items():
         (tmp_path / name).write_text(
             unit.read_text().replace("/opt/notifystream/bin/notifystream", "/bin/true")
@@ -87,7 +94,9 @@ def installed(tmp_path: Path) -> Path:
     return tmp_path
 
 
-@pytest.mark.parametrize("name", ["notifystream-ingress.service", "notifystream-streams@1.service"])
+@pytest.mark.parametrize(
+    "name", ["notifystream-ingress.service", "notifystream-streams@1.service", "notifystream-carriers@1.service"]
+)
 def test_systemd_understands_every_line(installed: Path, name: str) -> None:
     done = analyze("verify", "--man=no", str(installed / name))
     assert (done.returncode, done.stderr) == (0, "")
