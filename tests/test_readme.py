@@ -11,14 +11,32 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from typer.main import get_command
 
+from notifystream.cli import app, main
 from sandbox.carrier.ledger import fetch_ledger
 from schemas.identity import notification_id
+from sinks.analytics.reports import ReportName
+from sinks.analytics.schema_files import migrations
 from tests.waiting import wait_until
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
 COMMAND = str(Path(sys.executable).parent / "notifystream")
+REPORTS = re.findall(r"^\| `(\w+)` \|.*\| `notifystream (report .*)` \|$", README, re.M)
+"""The table of reports: each with its example."""
+
+
+def typed() -> list[list[str]]:
+    """The words after `notifystream` of every line of the README's consoles."""
+    found = []
+    for line in re.findall(r"^\$ (.*)$", README, re.M):
+        words = shlex.split(line, comments=True)
+        while words and re.match(r"[A-Z_]+=", words[0]):
+            words.pop(0)
+        if words and Path(words[0]).name == "notifystream":
+            found.append(words[1 : words.index("<")] if "<" in words else words[1:])
+    return found
 
 
 @pytest.fixture(scope="module")
@@ -91,6 +109,48 @@ def test_every_command_line_of_the_readme_works_while_the_sandbox_runs(sandbox: 
             f"`{line}` to succeed",
         )
         assert done.stdout.strip(), line
+
+
+def test_every_command_line_of_the_readme_is_one_that_there_is() -> None:
+    lines = [*typed(), *(shlex.split(example) for _, example in REPORTS)]
+    assert len(lines) >= 30
+    for line in lines:
+        command, words = get_command(app), list(line)
+        while words and words[0] in getattr(command, "commands", {}):
+            command = command.commands[words.pop(0)]  # type: ignore[attr-defined]  # a group, as it has them
+        # Raises for an option that is not there, and for a value of another type.
+        command.make_context("notifystream", words)
+
+
+def test_every_report_is_in_the_readme_with_an_example_that_works(
+    sandbox: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert [name for name, _ in REPORTS] == list(ReportName)
+    monkeypatch.setenv("NOTIFYSTREAM_ENV_FILE", str(sandbox / ".notifystream" / "sandbox.env"))
+    for name, example in REPORTS:
+        words = shlex.split(example)
+        assert words[1] == name
+        assert main(words) == 0, f"{example}: {capsys.readouterr().err}"
+        assert capsys.readouterr().out.strip(), example
+
+
+def test_the_readme_names_every_view_an_analyst_may_read() -> None:
+    (table,) = re.findall(r"^\| view \|.*?\n\n", README, re.M | re.S)
+    made = {view for each in migrations() for view in re.findall(r"CREATE OR REPLACE VIEW (\w+)", each.text)}
+    # Made for the reports themselves, and what attributed_messages says better.
+    assert set(re.findall(r"`(\w+)`(?=[^|]*\|[^|]*\|$)", table, re.M)) == made - {"live_hours", "message_endings"}
+
+
+def test_the_line_that_rebuilds_the_sums_does(sandbox: Path) -> None:
+    (line,) = re.findall(r"^\$ python (-c '.*rebuild.*')$", README, re.M)
+    done = subprocess.run(
+        [sys.executable, *shlex.split(line)],
+        env=os.environ | settings(sandbox),
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_the_producer_in_the_readme_is_about_twenty_lines() -> None:

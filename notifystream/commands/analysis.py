@@ -20,6 +20,7 @@ from sinks.analytics.reports import Report, ReportName
 
 AsJson = Annotated[bool, typer.Option("--json", help="JSON: one array of objects.")]
 AsCsv = Annotated[bool, typer.Option("--csv", help="CSV with a header line.")]
+_UNKNOWN_TABLE = "UNKNOWN_TABLE"
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
@@ -30,18 +31,36 @@ def register(app: typer.Typer) -> None:
 
 def report(
     name: Annotated[ReportName, typer.Argument(help="What to report.")],
-    since: Annotated[str, typer.Option(help="24h, 30m, 7d … ago, or an ISO 8601 time.")] = "24h",
+    since: Annotated[str, typer.Option(help="30m, 24h, 7d, 4w ago, or an ISO 8601 time.")] = "24h",
     until: Annotated[str | None, typer.Option(help="The end, as --since; without it, now.")] = None,
     tenant: Annotated[str | None, typer.Option(help="Only this tenant.")] = None,
     by: Annotated[
-        str | None, typer.Option(help="What the rows are by: country,carrier,sender,channel,day …")
+        str | None,
+        typer.Option(
+            metavar="NAMES", help="What the rows are by: tenant,country,carrier,sender,channel,category,hour,day."
+        ),
     ] = None,
     as_json: AsJson = False,
     as_csv: AsCsv = False,
 ) -> None:
     """What was delivered where, what was lost and why, how long it takes, what it costs.
 
-    Everything counts at the time of its request. Percentages come with the interval they are in for 95 %.
+    deliverability  how many arrive, by country, carrier, channel and sender
+    carriers        the same by country and carrier
+    countries       the same by country
+    errors          why attempts failed: codes, what they mean, what to do
+    latency         seconds from request to carrier, from carrier to person
+    funnel          requested, admitted, sent, delivered; who was lost, why
+    optouts         which campaigns and categories are answered with STOP
+    costs           segments, prices told and estimated, cost per delivery
+    filtering       30007, 30003, 30005 against earlier weeks' same hours
+    providers       providers side by side: share delivered, speed, cost
+    anomalies       what is out of the ordinary, each with its evidence
+    unconfirmed     what nobody has the last word of, by age
+
+    Everything counts at the time of its request. Percentages come with the interval they are in for 95 %. Not
+    every report can be by everything: one that cannot says what it can be by. The table leaves out what JSON
+    and CSV have.
 
     [bold]Examples[/]
 
@@ -51,8 +70,12 @@ def report(
 
     notifystream report deliverability --since 7d --until 1d --by carrier,day
 
+    notifystream report funnel --by campaign --json
+
     notifystream report latency --since 2026-11-20T08:00 --csv
     """
+    from clickhouse_connect.driver.exceptions import DatabaseError
+
     from sinks.analytics.errors import UnknownReport
     from sinks.analytics.reports import report as make
 
@@ -63,7 +86,15 @@ def report(
             made = make(client, name, start, until=end, tenant=tenant, by=dimensions)
         except UnknownReport as unknown:
             fail(str(unknown), WRONG_USE)
-    _print(made, as_json, as_csv, f"Nothing since {since}.")
+        except DatabaseError as refused:
+            if _UNKNOWN_TABLE not in str(refused):
+                raise
+            fail(
+                "the database has not the tables that reports read, or those of an older release: run "
+                "`notifystream analytics migrate`, or start `notifystream analytics`, which does it too"
+            )
+    of_whom = "" if tenant is None else f" of tenant {tenant}"
+    _print(made, as_json, as_csv, f"Nothing since {since}{'' if until is None else f' until {until}'}{of_whom}.")
 
 
 def sql(
@@ -71,8 +102,21 @@ def sql(
     as_json: AsJson = False,
     as_csv: AsCsv = False,
 ) -> None:
-    """Ask ClickHouse anything; the views to start with are deliverability, notification_states,
-    message_endings, request_latencies, delivery_latencies, message_prices, consent.
+    """Ask ClickHouse anything; reading only.
+
+    deliverability        counts of attempts, by hour of the request and more
+    attributed_messages   attempts, with the carrier as looked up, MCC and MNC
+    message_endings       attempts, with the carrier of the prefix
+    notification_states   counts of notifications, by hour, state and reason
+    request_latencies     milliseconds from the request to the carrier
+    delivery_latencies    milliseconds from the carrier to the person
+    message_prices        what each message cost, as told by the provider
+    consent               who may be written to now
+    recipient_people      which hashes are one person, after a change of keys
+    route_attempts        what the route health counts
+
+    These views are exact at every moment. Tables keep every copy until ClickHouse merges them: say FROM
+    messages FINAL.
 
     [bold]Examples[/]
 
@@ -81,8 +125,6 @@ def sql(
     notifystream sql "SELECT state, sum(notifications) FROM notification_states GROUP BY state" --json
 
     notifystream sql "SHOW TABLES"
-
-    Tables keep every copy until ClickHouse merges them: say FROM messages FINAL, or use the views.
     """
     with clickhouse() as client:
         result = client.query(query, settings={"readonly": 2})

@@ -42,20 +42,23 @@ def routes(
 
     notifystream routes
 
-    notifystream routes --status down --json
+    notifystream routes --status down
+
+    notifystream routes --tenant acme --json
     """
     with pipeline() as (kafka, codec):
-        told = [
-            each
-            for each in _last(kafka, codec)
-            if status in (None, each.status) and tenant in (None, each.tenant)
-        ]
+        known = _last(kafka, codec)
+    told = [each for each in known if status in (None, each.status) and tenant in (None, each.tenant)]
     if as_json:
         sys.stdout.write(json.dumps([_fields(each) for each in told], ensure_ascii=False) + "\n")
     elif told:
         stdout.print(_table(told, time.time_ns() // 1_000_000))
+    elif known:
+        of_whom = "" if tenant is None else f" of tenant {escape(tenant)}"
+        like = "" if status is None else f" that is {status}"
+        stdout.print(f"No route is known{of_whom}{like}; there are {len(known)} in all.")
     else:
-        stdout.print("No route is known: notifystream health looks at them.")
+        stdout.print("No route is known: `notifystream health` looks at them, where enough is sent to tell.")
 
 
 def _last(kafka: "Kafka", codec: "Codec") -> "list[RouteHealth]":

@@ -106,9 +106,10 @@ def analytics(exit_with_stdin: bool = False) -> None:
 def carriers(exit_with_stdin: ExitWithStdin = False) -> None:
     """Look carriers of recipients up for analytics, beside the pipeline: never in the way of a send.
 
-    Needs KAFKA_BOOTSTRAP_SERVERS, SCHEMA_REGISTRY_URL, CLICKHOUSE_URL and PII_HASH_KEY, and what it is to do:
-    CARRIER_LOOKUPS_PER_MONTH with TWILIO_ACCOUNT_SID and an API key or the auth token, PII_HASH_KEY_PREVIOUS
-    while the key is changed, ANALYTICS_NUMBER_TENANTS for tenants that opted in.
+    Needs KAFKA_BOOTSTRAP_SERVERS, SCHEMA_REGISTRY_URL, CLICKHOUSE_URL and PII_HASH_KEY, and one thing to do
+    at least: CARRIER_LOOKUPS_PER_MONTH, with TWILIO_ACCOUNT_SID and an API key or the auth token (each
+    look-up is paid for); PII_HASH_KEY_PREVIOUS, while the key is changed; ANALYTICS_NUMBER_TENANTS, for
+    tenants that opted in. Waits until `notifystream analytics` has made the tables.
 
     [bold]Example[/]: CARRIER_LOOKUPS_PER_MONTH=10000 notifystream carriers
     """
@@ -134,8 +135,9 @@ def carriers(exit_with_stdin: ExitWithStdin = False) -> None:
 def health(exit_with_stdin: ExitWithStdin = False) -> None:
     """Look at how every route delivers, and tell on route.health what changed.
 
-    Needs KAFKA_BOOTSTRAP_SERVERS, SCHEMA_REGISTRY_URL and CLICKHOUSE_URL, whose tables exist. One process
-    looks, more of them stand by.
+    Needs KAFKA_BOOTSTRAP_SERVERS, SCHEMA_REGISTRY_URL and CLICKHOUSE_URL, and waits until
+    `notifystream analytics` has made the tables. One process looks, more of them stand by.
+    `notifystream routes` shows what it told.
 
     [bold]Example[/]: HEALTH_EVERY_S=60 notifystream health
     """

@@ -38,7 +38,8 @@ def register(app: typer.Typer) -> None:
 def analytics(context: typer.Context, exit_with_stdin: services.ExitWithStdin = False) -> None:
     """Land everything in ClickHouse, effectively once; makes and migrates its tables.
 
-    Needs KAFKA_BOOTSTRAP_SERVERS, SCHEMA_REGISTRY_URL, CLICKHOUSE_URL and PII_HASH_KEY.
+    Without a subcommand it is the service. Needs KAFKA_BOOTSTRAP_SERVERS, SCHEMA_REGISTRY_URL, CLICKHOUSE_URL
+    and PII_HASH_KEY. More processes share the partitions.
 
     [bold]Example[/]: CLICKHOUSE_URL=http://localhost:8123/default notifystream analytics
     """
@@ -50,8 +51,9 @@ def migrate(dry_run: DryRun = False, as_json: AsJson = False) -> None:
     """Bring the tables of CLICKHOUSE_URL to this release, and their retention to the settings.
 
     The analytics service does the same when it starts; this is for doing it before, and for seeing what it
-    would do. May run any number of times and at once. A database that a newer release has been at is left
-    alone (exit code 1).
+    would do. Needs CLICKHOUSE_URL, and CLICKHOUSE_CLUSTER and ANALYTICS_RETENTION_DAYS as the service has
+    them. May run any number of times and at once. A database that a newer release has been at is left alone
+    (exit code 1).
 
     [bold]Examples[/]
 
@@ -79,7 +81,7 @@ def migrate(dry_run: DryRun = False, as_json: AsJson = False) -> None:
 
 
 def backfill(
-    since: Annotated[str, typer.Option(help="-24h (or s, m, d) ago, or an ISO 8601 time.")],
+    since: Annotated[str, typer.Option(help="30m, 24h, 7d ago, or an ISO 8601 time.")],
     until: Annotated[str | None, typer.Option(help="The same forms; now when left out.")] = None,
     table: Annotated[list[str] | None, typer.Option(help="Only this table; may be given again.")] = None,
     dry_run: DryRun = False,
@@ -87,12 +89,13 @@ def backfill(
 ) -> None:
     """Read the topics again between two times of their records and land them as the service does.
 
-    Rows that are there already collapse with their copies, so it may be run any number of times, also beside
-    the service. The tables must exist. What is older than the retention of topic or table does not come back.
+    Needs the settings of the service. Rows that are there already collapse with their copies, so it may be
+    run any number of times, also beside the service. The tables must exist. What is older than the retention
+    of topic or table does not come back; who was erased and is still in Kafka does: erase again.
 
     [bold]Examples[/]
 
-    notifystream analytics backfill --since -6h --dry-run
+    notifystream analytics backfill --since 6h --dry-run
 
     notifystream analytics backfill --since 2026-11-20T08:00 --until 2026-11-20T10:00 --table status_events
     """

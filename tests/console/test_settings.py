@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -16,6 +17,8 @@ from notifystream.settings import Settings
 from schemas.clients import Kafka
 from sinks.analytics.cluster import Layout
 from sinks.analytics.config import AnalyticsConfig
+from sinks.analytics.reports import ReportName
+from sinks.analytics.schema_files import migrations
 from tests.console.command_line import run
 
 
@@ -258,3 +261,16 @@ def test_every_command_has_help_with_an_example(command: str, tmp_path: Path) ->
     assert ran.code == 0
     assert "Example" in ran.stdout
     assert f"notifystream {command}" in ran.stdout
+
+
+def test_the_help_of_report_says_what_each_report_answers(tmp_path: Path) -> None:
+    told = run("report", "--help", folder=tmp_path).stdout
+    for name in ReportName:
+        assert re.search(rf"^\W*{name}\s{{2,}}\w+", told, re.MULTILINE), name
+
+
+def test_the_help_of_sql_names_views_that_there_are(tmp_path: Path) -> None:
+    told = set(re.findall(r"^\W*(\w+)\s{2,}\w+ ", run("sql", "--help", folder=tmp_path).stdout, re.MULTILINE))
+    made = {view for each in migrations() for view in re.findall(r"CREATE OR REPLACE VIEW (\w+)", each.text)}
+    # What only the reports and the service itself read.
+    assert made - told == {"live_hours"}
