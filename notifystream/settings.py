@@ -46,8 +46,8 @@ class Settings(BaseSettings):
     )
     pii_hash_key: SecretStr | None = Field(
         None,
-        description="Key of the hash that stands for a phone number in ClickHouse: 32 random bytes in hex, as "
-        "of `openssl rand -hex 32`. Keep it: with another one the same number is another hash.",
+        description="Key of the hash that stands for a phone number in ClickHouse: 32 random bytes in hex, "
+        "as of `openssl rand -hex 32`. Keep it: with another one the same number is another hash.",
         examples=["$(openssl rand -hex 32)"],
     )
     pii_hash_key_previous: SecretStr | None = Field(

@@ -37,7 +37,8 @@ def report(
     by: Annotated[
         str | None,
         typer.Option(
-            metavar="NAMES", help="What the rows are by: tenant,country,carrier,sender,channel,category,hour,day."
+            metavar="NAMES",
+            help="What the rows are by: tenant,country,carrier,sender,channel,category,hour,day.",
         ),
     ] = None,
     as_json: AsJson = False,
@@ -94,7 +95,9 @@ def report(
                 "`notifystream analytics migrate`, or start `notifystream analytics`, which does it too"
             )
     of_whom = "" if tenant is None else f" of tenant {tenant}"
-    _print(made, as_json, as_csv, f"Nothing since {since}{'' if until is None else f' until {until}'}{of_whom}.")
+    _print(
+        made, as_json, as_csv, f"Nothing since {since}{'' if until is None else f' until {until}'}{of_whom}."
+    )
 
 
 def sql(

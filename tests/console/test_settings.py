@@ -251,8 +251,8 @@ def test_help_loads_neither_faust_nor_chdb_nor_the_sdk() -> None:
 @pytest.mark.parametrize(
     "command",
     [
-        "demo", "sandbox", "ingress", "streams", "outbound", "analytics", "carriers", "health", "send", "tail",
-        "report", "sql", "show", "routes", "topics apply", "topics list", "analytics migrate",
+        "demo", "sandbox", "ingress", "streams", "outbound", "analytics", "carriers", "health", "send",
+        "tail", "report", "sql", "show", "routes", "topics apply", "topics list", "analytics migrate",
         "analytics backfill", "analytics erase",
     ],
 )  # fmt: skip
