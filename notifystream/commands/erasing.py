@@ -50,6 +50,11 @@ def erase(
         fail(str(wrong), WRONG_USE)
     with clickhouse() as client:
         found = run(client, hashes, dry_run=True)
+        if not found.tables:
+            fail(
+                "no table of this database holds people: nothing can be erased or proved here. Is "
+                "CLICKHOUSE_URL the database of `notifystream analytics`?"
+            )
         if dry_run:
             _tell(found, as_json)
             return
@@ -96,5 +101,10 @@ def _tell(erasure: "Erasure", as_json: bool) -> None:
         f"{erasure.found} rows of {erasure.notifications} notifications "
         + ("would be erased." if erasure.dry_run else "erased; a query finds none left.")
     )
+    if not erasure.found:
+        stderr.print(
+            "Nothing of this number was found: is PII_HASH_KEY the key that the rows were landed with, or "
+            "PII_HASH_KEY_PREVIOUS?"
+        )
     kept = ", ".join(f"{topic} ({retention})" for topic, retention in topics)
     stderr.print(f"In Kafka records age out by themselves: {kept}. What lands of them later: run this again.")

@@ -1,4 +1,4 @@
-"""What `report` says of a database that the analytics service has not been at."""
+"""What the commands say of a database that the analytics service has not been at."""
 
 from __future__ import annotations
 
@@ -34,3 +34,13 @@ def test_a_query_on_it_is_answered_with_clickhouses_own_words(
 ) -> None:
     assert main(["sql", "SELECT count() FROM deliverability"]) == 1
     assert "deliverability" in capsys.readouterr().err
+
+
+def test_nobody_is_told_to_be_erased_where_nobody_could_be(
+    empty: ClickHouse, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("PII_HASH_KEY", "0123456789abcdef0123456789abcdef")
+    assert main(["analytics", "erase", "+14155550123", "--yes"]) == 1
+    told = capsys.readouterr()
+    assert "CLICKHOUSE_URL" in told.err
+    assert "erased" not in told.out

@@ -27,7 +27,9 @@ RULES: list[dict[str, Any]] = [
 ]
 NAMES = [rule["alert"] for rule in RULES]
 SOURCE = "".join(
-    path.read_text() for kind in ("analytics", "carriers", "health") for path in (ROOT / "sinks" / kind).glob("*.py")
+    path.read_text()
+    for kind in ("analytics", "carriers", "health")
+    for path in (ROOT / "sinks" / kind).glob("*.py")
 )
 VALUES = {
     "what": set(re.findall(r'(?:WAITS\.labels|_until_done)\(\s*"([^"]+)"', SOURCE)),
@@ -96,7 +98,10 @@ def test_there_is_one_rule_for_each_name_and_one_for_each_trouble() -> None:
 
 def test_a_rule_names_topics_and_log_lines_that_there_are() -> None:
     told = " ".join(rule["annotations"]["description"] for rule in RULES)
-    assert set(re.findall(r"\b(?:dead\.letters|route\.health)\b", told)) == {Topic.DEAD_LETTERS, Topic.ROUTE_HEALTH}
+    assert set(re.findall(r"\b(?:dead\.letters|route\.health)\b", told)) == {
+        Topic.DEAD_LETTERS,
+        Topic.ROUTE_HEALTH,
+    }
     lines = re.findall(r"says? (?:why )?after `([^`]+)`", told)
     assert len(lines) == 2
     assert [line for line in lines if f'"{line}' not in SOURCE] == []

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from pydantic import TypeAdapter
 
 from ingress.config import IngressConfig
 from notifystream import configs
@@ -22,6 +23,7 @@ TEMPLATE = UNITS / "notifystream@.service"
 KINDS = ["streams", "outbound", "analytics", "carriers", "health"]
 """What the template is installed for."""
 EXAMPLE = UNITS / "ingress.env.example"
+OF_ANALYTICS = UNITS / "analytics.env.example"
 # What a process that talks to the internet has no use for.
 HARDENING = {
     "NoNewPrivileges": "yes",
@@ -95,7 +97,8 @@ def installed(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize(
-    "name", ["notifystream-ingress.service", "notifystream-streams@1.service", "notifystream-carriers@1.service"]
+    "name",
+    ["notifystream-ingress.service", "notifystream-streams@1.service", "notifystream-carriers@1.service"],
 )
 def test_systemd_understands_every_line(installed: Path, name: str) -> None:
     done = analyze("verify", "--man=no", str(installed / name))
@@ -131,9 +134,36 @@ def test_the_example_of_an_environment_is_one_the_ingress_starts_with(tmp_path: 
     )
 
 
-def test_what_the_example_says_is_the_default_is_the_default() -> None:
-    said = re.findall(r"^#(INGRESS_\w+)=(\S+)$", EXAMPLE.read_text(), re.M)
-    defaults = {name: Settings.model_fields[name.lower()].default for name, _ in said}
-    shown = {name: type(defaults[name])(value) for name, value in said if defaults[name] is not None}
-    assert shown == {name: default for name, default in defaults.items() if default is not None}
-    assert len(shown) >= 3
+def test_the_example_of_an_environment_is_one_that_analytics_and_health_start_with() -> None:
+    chosen = Settings(_env_file=OF_ANALYTICS)  # type: ignore[call-arg]  # pydantic-settings' own
+    assert configs.analytics(chosen).clickhouse_url == chosen.clickhouse_url
+    assert configs.health(chosen).every_ms == 60_000
+
+
+def test_the_example_has_all_that_carriers_need_once_a_thing_to_do_is_named(tmp_path: Path) -> None:
+    example = tmp_path / "carriers.env"
+    example.write_text(
+        OF_ANALYTICS.read_text().replace("#ANALYTICS_NUMBER_TENANTS=[]", 'ANALYTICS_NUMBER_TENANTS=["acme"]')
+    )
+    chosen = Settings(_env_file=example)  # type: ignore[call-arg]  # pydantic-settings' own
+    assert configs.carriers(chosen).number_tenants == {"acme"}
+
+
+@pytest.mark.parametrize("example", [EXAMPLE, OF_ANALYTICS], ids=lambda path: path.name)
+def test_what_an_example_says_is_the_default_is_the_default(example: Path) -> None:
+    said = re.findall(r"^#([A-Z_]+)=(.*)$", example.read_text(), re.M)
+    shown = {
+        name: value for name, value in said if re.match("INGRESS|ANALYTICS|CARRIER|HEALTH", name) and value
+    }
+    fields = {name: Settings.model_fields[name.lower()] for name in shown}
+    given = {
+        name: value
+        for name, value in shown.items()
+        # A path or a list of an example, where the default is nothing at all.
+        if fields[name].default is not None
+    }
+    assert len(given) >= 3
+    for name, value in given.items():
+        kind = TypeAdapter(fields[name].annotation)
+        read = kind.validate_json(value) if value[0] in "[{" else kind.validate_python(value)
+        assert read == fields[name].default, name
