@@ -12,8 +12,11 @@ if TYPE_CHECKING:
 
 
 @contextlib.contextmanager
-def clickhouse() -> Iterator["Client"]:
-    """A client; whatever ClickHouse answers badly ends the command with what it said."""
+def clickhouse(answer_s: int | None = None) -> Iterator["Client"]:
+    """A client; whatever ClickHouse answers badly ends the command with what it said.
+
+    `answer_s` is how long an answer may take, when that is to be longer than the services wait.
+    """
     (url,) = require(settings(), "clickhouse_url")
     from clickhouse_connect.driver.exceptions import ClickHouseError
 
@@ -21,7 +24,7 @@ def clickhouse() -> Iterator["Client"]:
     from sinks.analytics.errors import ClickHouseAway
 
     try:
-        client = connect(url)
+        client = connect(url) if answer_s is None else connect(url, answer_s)
     except ClickHouseAway as away:
         fail(f"ClickHouse is not reachable at {public(url)}: is it up, and is CLICKHOUSE_URL right?\n{away}")
     except ValueError as wrong:

@@ -1,4 +1,4 @@
-"""`notifystream analytics [migrate | backfill | erase]`: the service, its tables, landing the topics again.
+"""`notifystream analytics [migrate | backfill …]`: the service, its tables, landing the topics again.
 
 Guarantees: without a subcommand it is the service, as ever; `--dry-run` changes nothing; results on stdout,
 progress on stderr. Leaves to `sinks.analytics`: all of the work.
@@ -13,7 +13,8 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from notifystream.commands import erasing, services
+from notifystream.commands import erasing, rebuilding, services
+from notifystream.commands.times import moment
 from notifystream.console import WRONG_USE, configure_logging, fail, require, settings, stderr, stdout
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ def register(app: typer.Typer) -> None:
     group.callback()(analytics)
     group.command("migrate")(migrate)
     group.command("backfill")(backfill)
+    group.command("rebuild")(rebuilding.rebuild)
     group.command("erase")(erasing.erase)
     app.add_typer(group, name="analytics")
 
@@ -115,7 +117,7 @@ def backfill(
     tables = tuple(table or ())
     try:
         window = between.Window(
-            _time(since, now, "--since"), _time(until, now, "--until") if until else now + 1
+            moment("--since", since, now), moment("--until", until, now) if until else now + 1
         )
         topics = filling.topics_of(tables)
     except (ValueError, AnalyticsError) as wrong:
@@ -220,16 +222,3 @@ def _show_done(done: "Done") -> None:
 
 def _progress(done: "Done") -> None:
     stderr.print(f"{done.records} records, {sum(done.rows.values())} rows")
-
-
-def _time(text: str, now_ms: int, option: str) -> int:
-    from notifystream.positions import BadPosition, Since, parse
-
-    try:
-        # `24h` as `report` takes it, `-24h` as `tail` does.
-        found = parse(f"-{text}" if text[:1].isdigit() and text[-1:] in "smhd" else text, now_ms)
-    except BadPosition:
-        found = None
-    if not isinstance(found, Since):
-        fail(f"{option} {text!r} is no time: write 24h, 30m, 7d or 2026-11-20T08:00", WRONG_USE)
-    return found.at_ms

@@ -44,7 +44,7 @@ INSERT_SETTINGS = {
 }
 
 
-def connect(url: str) -> Client:
+def connect(url: str, answer_s: int = ANSWER_S) -> Client:
     """A client for `http[s]://user:password@host:port/database`; for one thread at a time.
 
     Raises ClickHouseAway when nothing answers there, ValueError when it is no such URL.
@@ -64,7 +64,7 @@ def connect(url: str) -> Client:
             password=unquote(parts.password or ""),
             database=database_of(url),
             connect_timeout=CONNECT_S,
-            send_receive_timeout=ANSWER_S,
+            send_receive_timeout=answer_s,
             # Sessions forbid two queries at once and keep nothing we use.
             autogenerate_session_id=False,
         )

@@ -13,7 +13,7 @@ from clickhouse_connect.driver.exceptions import ClickHouseError
 from sinks.analytics import metrics
 from sinks.analytics.clickhouse import connect, said
 from sinks.analytics.errors import AnalyticsError
-from sinks.analytics.rollups import HOURS_AT_ONCE, SETTLES_MS, Refreshed, refresh
+from sinks.analytics.rollups import SETTLES_MS, Refreshed, refresh
 
 log = logging.getLogger(__name__)
 
@@ -45,7 +45,7 @@ class Refresher:
                 "hours were not summed, reports read their rows: %s; again in %g s", said(failed), EVERY_S
             )
         else:
-            if refreshed.hours >= HOURS_AT_ONCE:
+            if refreshed.behind:
                 self._due_s = now_s + SOON_S
 
     def _refresh(self) -> Refreshed:

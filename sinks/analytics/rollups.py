@@ -5,22 +5,23 @@ moment leaves an hour's old sums or its new ones; any number of processes may re
 of some work done twice. Between a touch and its refresh, readers take the hour's rows (`live_hours`), which
 are exact. One figure waits: a price is counted from the next refresh on; until then its message counts as
 not priced.
-Leaves to `facts` what is summed, to the sink when.
+Leaves to `facts` what is summed, to `rebuilding` the rows by hour themselves, to the sink when.
 """
 
 import math
-import re
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from sinks.analytics.errors import MigrationError
 from sinks.analytics.facts import FACTS
+from sinks.analytics.rebuilding import backfilled
+from sinks.analytics.statements import command, now, proceed, progress, query
 
 if TYPE_CHECKING:
     from clickhouse_connect.driver.client import Client
 
+_UTC = "'UTC'"
 # How long an insert may take from its first row to being visible, above which an hour could be taken for
 # settled with a row of it still on the way: twice what the sink waits for an insert.
 SETTLES_MS = 120_000
@@ -28,31 +29,25 @@ SETTLES_MS = 120_000
 HOURS_AT_ONCE = 24
 # A refresher is done with a generation after this; older ones that do not stand were left by a crash.
 _ABANDONED_US = 3_600_000_000
-_SETTINGS = {"async_insert": 0, "wait_end_of_query": 1, "max_partitions_per_insert_block": 0}
-_BACKFILL, _PRICES = "backfill", "prices"
+_PRICES = "prices"
 _PRICES_AT_ONCE = 500_000
-_PRICED_LATE_MS = 8 * 86_400_000
-# Views that copy: name, what they fill, what they read, and the time of its rows.
-_COPIES = (
-    ("messages_into_hours", "messages_by_hour", "messages", "requested_at"),
-    ("notifications_into_hours", "notifications_by_hour", "notifications", "requested_at"),
-    ("notifications_into_sends", "sends_by_person", "notifications", "requested_at"),
-    ("statuses_into_prices", "told_prices", "status_events", "received_at"),
-    ("statuses_into_providers", "sender_providers", "status_events", "received_at"),
-)
 
 
 @dataclass(frozen=True, slots=True)
 class Refreshed:
-    """What a call did: hours summed again, and touched ones left, too fresh or too many, for later calls."""
+    """What a call did: hours summed again, and touched ones left, too fresh or too many, for later calls.
+
+    `behind` when there is more that could be done at once.
+    """
 
     hours: int
     left: int
+    behind: bool = False
 
 
 def live_hours(client: "Client", since_s: int, until_s: int) -> tuple[int, ...]:
     """The hours that begin in [since, until) and are to be read row by row now. Seconds since the epoch."""
-    rows = _query(
+    rows = query(
         client,
         "SELECT toUnixTimestamp(hour) AS start FROM live_hours "  # noqa: S608 - numbers
         f"WHERE start >= {since_s} AND start < {until_s}",
@@ -64,8 +59,8 @@ def refresh(client: "Client", *, settles_ms: int = SETTLES_MS, limit: int = HOUR
     """Sum up to `limit` touched hours again, of those not touched for `settles_ms`; 0 when nobody else
     writes.
 
-    Idempotent; takes about the time it takes to read those hours. The first call of all also fills the tables
-    by hour with what landed before they were there.
+    Idempotent; takes about the time it takes to read those hours. The first calls of all also fill the tables
+    by hour with what landed before they were there, some days each.
     Raises what clickhouse-connect raises; then nothing stands that is not whole.
 
     Step 1, prices given to hours: given again by the next call, as the same rows.
@@ -73,19 +68,17 @@ def refresh(client: "Client", *, settles_ms: int = SETTLES_MS, limit: int = HOUR
     Step 3, the generation made to stand, in one block: these hours are read from it, until they are touched.
     Step 4, generations that no longer stand deleted: the next call that sums deletes them as well.
     """
-    if not _progress(client, _BACKFILL):
-        rebuild(client)
-        _proceed(client, _BACKFILL, _now(client))
+    filled = backfilled(client)
     # Whatever was touched before this moment is visible by now.
-    as_of = _now(client) - settles_ms * 1000
+    as_of = now(client) - settles_ms * 1000
     _price_hours(client, as_of)
     waiting = [
         int(start)
-        for (start,) in _query(client, "SELECT toUnixTimestamp(hour) FROM live_hours ORDER BY hour DESC")
+        for (start,) in query(client, "SELECT toUnixTimestamp(hour) FROM live_hours ORDER BY hour DESC")
     ]
     quiet = {
         int(start)
-        for (start,) in _query(
+        for (start,) in query(
             client,
             "SELECT toUnixTimestamp(hour) FROM touched_hours GROUP BY hour "  # noqa: S608 - a number
             f"HAVING toUnixTimestamp64Micro(max(touched_at)) < {as_of}",
@@ -95,54 +88,22 @@ def refresh(client: "Client", *, settles_ms: int = SETTLES_MS, limit: int = HOUR
     if ready:
         _sum_up(client, ready, as_of)
         _tidy(client)
-    return Refreshed(len(ready), len(waiting) - len(ready))
-
-
-def rebuild(client: "Client", since: int = 0, until: int = 4_102_444_800_000) -> None:
-    """Make everything here anew from the raw tables, for requests in [since, until), milliseconds.
-
-    Right at once, as the hours become live; fast again after the next refreshes. Harmless while the sink
-    runs. Who deletes single rows of the raw tables deletes them from the *_by_hour ones too: nothing is
-    removed here.
-    Raises what clickhouse-connect raises; then call it again. MigrationError when a view is not there.
-    """
-    for view, target, source, time in _COPIES:
-        # A price may be told long after the request.
-        end = until + (_PRICED_LATE_MS if source == "status_events" else 0)
-        # The view's own words, read from the raw table's standing rows instead of from new ones.
-        select, reads = re.subn(
-            rf"\bFROM (?:\S+\.)?`?{source}`?(?=\s|$)",
-            f"FROM (SELECT * FROM {source} FINAL WHERE {time} >= fromUnixTimestamp64Milli({since}) "  # noqa: S608
-            f"AND {time} < fromUnixTimestamp64Milli({end})) AS {source}",
-            _one(client, f"as_select FROM system.tables WHERE name = '{view}'"),
-        )
-        if reads != 1:
-            raise MigrationError(f"the view {view} does not read {source} once: run the migrations again")
-        columns = _one(
-            client, f"arrayStringConcat(groupArray(name), ', ') FROM system.columns WHERE table = '{target}'"
-        )
-        _command(client, f"INSERT INTO {target} ({columns}) SELECT {columns} FROM ({select})")  # noqa: S608
-    # Also hours that have lost all their rows.
-    _command(
-        client,
-        "INSERT INTO touched_hours SELECT hour, now64(6) FROM refreshed_hours FINAL "  # noqa: S608 - numbers
-        f"WHERE hour >= toDateTime({since // 1000}, 'UTC') AND hour < toDateTime({until // 1000}, 'UTC')",
-    )
+    return Refreshed(len(ready), len(waiting) - len(ready), not filled or len(ready) == limit)
 
 
 def _sum_up(client: "Client", hours: Sequence[int], as_of: int) -> None:
     # Nobody else has this number: microseconds, then eleven bits of chance.
-    generation = (_now(client) << 11) | secrets.randbits(11)
+    generation = (now(client) << 11) | secrets.randbits(11)
     among = one_of(hours)
     for fact in FACTS:
         by = ", ".join(fact.dimensions)
         sums = ", ".join(f"{fact.adds}(fact.{measure}) AS {measure}" for measure in fact.measures)
-        _command(
+        command(
             client,
             f"INSERT INTO {fact.table} (hour, generation, {by}, {', '.join(fact.measures)}) "  # noqa: S608
             f"SELECT hour, {generation}, {by}, {sums} FROM ({fact.rows(among)}) AS fact GROUP BY hour, {by}",
         )
-    _command(
+    command(
         client,
         "INSERT INTO refreshed_hours SELECT arrayJoin("
         f"[{', '.join(f'toDateTime({hour}, {_UTC})' for hour in hours)}]) AS hour, "
@@ -155,13 +116,13 @@ def _price_hours(client: "Client", as_of: int) -> None:
 
     Those whose notification has not landed yet are noted again, until told_prices forgets them after a week.
     """
-    since = _progress(client, _PRICES)
+    since = progress(client, _PRICES)
     new = f"noted_at >= fromUnixTimestamp64Micro({since})"
-    (count,) = _query(client, f"SELECT count() FROM told_prices WHERE {new}")[0]  # noqa: S608 - a number
+    (count,) = query(client, f"SELECT count() FROM told_prices WHERE {new}")[0]  # noqa: S608 - a number
     for part in _id_ranges(count):
         _price_range(client, f"{new} AND {part}", part, as_of)
     if as_of > since:
-        _proceed(client, _PRICES, as_of)
+        proceed(client, _PRICES, as_of)
 
 
 def _price_range(client: "Client", new: str, ids: str, as_of: int) -> None:
@@ -169,7 +130,7 @@ def _price_range(client: "Client", new: str, ids: str, as_of: int) -> None:
         SELECT DISTINCT notification_id, requested_at FROM notifications
         WHERE {ids} AND notification_id IN (SELECT notification_id FROM told_prices WHERE {new})
         """  # noqa: S608 - numbers
-    _command(
+    command(
         client,
         f"""
         INSERT INTO prices_by_hour (hour, notification_id, attempt, price, price_unit, told_at)
@@ -180,7 +141,7 @@ def _price_range(client: "Client", new: str, ids: str, as_of: int) -> None:
         INNER JOIN ({landed}) AS n ON n.notification_id = p.notification_id
         """,  # noqa: S608 - numbers
     )
-    _command(
+    command(
         client,
         f"""
         INSERT INTO told_prices (notification_id, attempt, price, price_unit, told_at, noted_at)
@@ -208,45 +169,16 @@ def _id_ranges(rows: int) -> list[str]:
 def _tidy(client: "Client") -> None:
     """Delete generations that do not stand, once they are a third of a table."""
     standing = "(hour, generation) IN (SELECT hour, generation FROM refreshed_hours FINAL)"
-    over = (_now(client) - _ABANDONED_US) << 11
+    over = (now(client) - _ABANDONED_US) << 11
     for fact in FACTS:
-        fallen, rows = _query(
+        fallen, rows = query(
             client,
             f"SELECT countIf(NOT {standing} AND generation < {over}), count() FROM {fact.table}",  # noqa: S608
         )[0]
         if fallen * 3 > rows:
-            _command(client, f"DELETE FROM {fact.table} WHERE NOT {standing} AND generation < {over}")  # noqa: S608
+            command(client, f"DELETE FROM {fact.table} WHERE NOT {standing} AND generation < {over}")  # noqa: S608
 
 
 def one_of(hours: Sequence[int]) -> str:
     """The condition that `hour` is one of these, in seconds since the epoch."""
     return f"hour IN ({', '.join(f'toDateTime({hour}, {_UTC})' for hour in hours)})" if hours else "0"
-
-
-_UTC = "'UTC'"
-
-
-def _now(client: "Client") -> int:
-    """The server's clock, which also stamps the touches. Microseconds since the epoch."""
-    return int(_query(client, "SELECT toUnixTimestamp64Micro(now64(6))")[0][0])
-
-
-def _progress(client: "Client", name: str) -> int:
-    sql = f"SELECT max(toUnixTimestamp64Micro(as_of)) FROM rollup_progress WHERE name = '{name}'"  # noqa: S608
-    return int(_query(client, sql)[0][0])
-
-
-def _proceed(client: "Client", name: str, as_of: int) -> None:
-    _command(client, f"INSERT INTO rollup_progress SELECT '{name}', fromUnixTimestamp64Micro({as_of})")
-
-
-def _one(client: "Client", what: str) -> str:
-    return str(_query(client, f"SELECT {what} AND database = currentDatabase()")[0][0])
-
-
-def _query(client: "Client", sql: str) -> list[tuple[Any, ...]]:
-    return [tuple(row) for row in client.query(sql).result_rows]
-
-
-def _command(client: "Client", sql: str) -> None:
-    client.command(sql, settings=_SETTINGS)

@@ -127,3 +127,36 @@ def test_a_clickhouse_that_is_away_is_named(
 def test_a_since_that_is_no_time_is_answered_with_examples(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["report", "carriers", "--since", "yesterday"]) == 2
     assert "24h, 30m, 7d" in capsys.readouterr().err
+
+
+def test_a_rebuild_makes_the_days_anew_and_says_how_many(
+    clickhouse: ClickHouse, capsys: pytest.CaptureFixture[str]
+) -> None:
+    client = connect(clickhouse.url)
+    client.command("TRUNCATE TABLE messages_by_hour")
+    client.close()
+    assert main(["analytics", "rebuild", "--json"]) == 0
+    told = capsys.readouterr()
+    assert json.loads(told.out) == {"days": 1}
+    assert "is made anew" in told.err
+    assert clickhouse.query("SELECT count() FROM messages_by_hour") == [(1,)]
+    assert main(["analytics", "rebuild", "--since", "2099-01-01"]) == 0
+    assert "0 days are made anew" in capsys.readouterr().out
+
+
+def test_a_rebuild_from_what_is_no_time_is_answered_with_the_forms_there_are(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["analytics", "rebuild", "--since", "tuesday"]) == 2
+    assert "--since 'tuesday' is no time: write 24h" in capsys.readouterr().err
+
+
+def test_a_rebuild_of_a_database_without_tables_says_what_to_run(
+    clickhouse: ClickHouse, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    client = connect(clickhouse.url)
+    client.command("CREATE DATABASE IF NOT EXISTS empty")
+    client.close()
+    monkeypatch.setenv("CLICKHOUSE_URL", f"{clickhouse.url}/empty")
+    assert main(["analytics", "rebuild"]) == 1
+    assert "analytics migrate" in capsys.readouterr().err

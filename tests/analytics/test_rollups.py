@@ -14,10 +14,11 @@ from clickhouse_connect.driver.client import Client
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from sinks.analytics import rollups
+from sinks.analytics import rebuilding, rollups
 from sinks.analytics.clickhouse import connect
 from sinks.analytics.facts import BUCKET_RATIO, FACTS
-from sinks.analytics.rollups import rebuild, refresh
+from sinks.analytics.rebuilding import rebuild
+from sinks.analytics.rollups import refresh
 from tests.analytics.reporting import (
     ENDINGS,
     HOUR_MS,
@@ -253,7 +254,7 @@ def test_a_crash_between_any_two_steps_of_a_refresh_shows_in_no_figure(
         on.command(sql)
 
     with monkeypatch.context() as patched:
-        patched.setattr(rollups, "_command", crashing)
+        patched.setattr(rollups, "command", crashing)
         try:
             refresh(fresh, settles_ms=0)
         except KeyboardInterrupt:
@@ -311,6 +312,32 @@ def test_what_landed_before_there_were_hourly_tables_is_in_them_after_the_first_
         fresh.command(f"TRUNCATE TABLE {table}")
     refresh(fresh, settles_ms=0)
     agree(fresh, rows, START)
+
+
+def test_what_landed_long_before_there_were_hourly_tables_gets_there_some_days_at_a_time(
+    fresh: Client,
+) -> None:
+    days = 2 * rebuilding.DAYS_AT_ONCE + 1
+    # With gaps, which cost nothing.
+    rows = [Message(f"n{day}", requested_at=START - 3 * day * rebuilding.DAY_MS) for day in range(days)]
+    land(fresh, rows)
+    fresh.command("TRUNCATE TABLE messages_by_hour")
+    there = []
+    for _ in range(3):
+        there.append((refresh(fresh, settles_ms=0).behind, len(content(fresh, "messages_by_hour"))))
+    assert there == [(True, 4), (True, 8), (False, 9)]
+    assert not refresh(fresh, settles_ms=0).behind
+
+
+def test_a_rebuild_of_some_days_leaves_the_others_alone(fresh: Client) -> None:
+    rows = [Message(f"n{hour}", requested_at=START + hour * HOUR_MS) for hour in (0, 1, 2, 30, 60)]
+    land(fresh, rows)
+    refresh(fresh, settles_ms=0)
+    fresh.command("TRUNCATE TABLE messages_by_hour")
+    told: list[str] = []
+    assert rebuild(fresh, START + HOUR_MS, START + 31 * HOUR_MS, told.append) == len(told) == len(set(told))
+    found = fresh.query("SELECT notification_id FROM messages_by_hour FINAL ORDER BY ALL").result_rows
+    assert [name for (name,) in found] == ["n1", "n2", "n30"]
 
 
 def test_a_rebuild_makes_the_same_of_the_raw_tables(fresh: Client) -> None:
