@@ -9,7 +9,6 @@ reports are timed over generated rows.
 from __future__ import annotations
 
 import argparse
-import importlib.util
 import subprocess
 import sys
 import tempfile
@@ -24,6 +23,7 @@ from rich.console import Console
 
 from bench.analytics.child import Measured
 from bench.analytics.records import write
+from bench.analytics.reports import Reports, measured
 from schemas.clients import Kafka
 from schemas.codec import Codec
 from schemas.topics import Topic
@@ -41,7 +41,10 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     insert_only_rows_per_s: float
     ratio: float
     rss_mb: float
+    """Of the sink, at most."""
     report_s: dict[str, float]
+    reports: Reports | None
+    """What the reports were asked of, and the memory of ClickHouse then."""
     records: int
     sink: list[Measured]
     insert: list[Measured]
@@ -80,6 +83,12 @@ def main() -> int:
         f"{result.rows_per_s:,.0f} rows/s from Kafka, {result.insert_only_rows_per_s:,.0f} rows/s inserted "
         f"alone: {result.ratio:.2f}; {result.rss_mb:.0f} MB"
     )
+    if result.reports is not None:
+        slowest = max(result.report_s, key=result.report_s.__getitem__)
+        Console().print(
+            f"{len(result.report_s)} reports over {result.reports.rows:,} statuses, the slowest ({slowest}) "
+            f"in {result.report_s[slowest]:.2f} s; ClickHouse then has {result.reports.rss_mb:.0f} MB"
+        )
     if chosen.json is not None:
         chosen.json.write_bytes(msgspec.json.format(msgspec.json.encode(result)))
     return 0
@@ -109,13 +118,15 @@ def _measured(console: Console, stack: ExitStack, directory: Path, chosen: argpa
                 options += ["--records", str(records), "--batch-rows", str(chosen.batch_rows)]
                 figures.append(_child(directory, options))
             console.print(f"{kind} {number + 1} of {chosen.repeat}: {figures[-1].rows_per_s:,.0f} rows/s")
+    reports = _reports(console, chosen.report_rows)
     rate, alone = median(m.rows_per_s for m in sink), median(m.rows_per_s for m in inserted)
     return Result(
         rows_per_s=rate,
         insert_only_rows_per_s=alone,
         ratio=round(rate / alone, 3),
         rss_mb=max(m.rss_mb for m in sink),
-        report_s=_report_times(console, chosen.report_rows),
+        report_s={} if reports is None else reports.report_s,
+        reports=reports,
         records=records,
         sink=sink,
         insert=inserted,
@@ -136,12 +147,11 @@ def _child(directory: Path, options: list[str]) -> Measured:
     return msgspec.json.decode(out.read_bytes(), type=Measured)
 
 
-def _report_times(console: Console, rows: int) -> dict[str, float]:
-    if not rows or importlib.util.find_spec("bench.analytics.reports") is None:
-        return {}
+def _reports(console: Console, rows: int) -> Reports | None:
+    if not rows:
+        return None
     console.print(f"reports over {rows:,} statuses")
-    reports = importlib.import_module("bench.analytics.reports")
-    return dict(reports.report_times(rows))
+    return measured(rows, console.print)
 
 
 if __name__ == "__main__":

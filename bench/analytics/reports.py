@@ -10,6 +10,7 @@ import argparse
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from statistics import median
@@ -42,13 +43,11 @@ class Reports(msgspec.Struct, frozen=True, kw_only=True):
     rss_mb: float
 
 
-def report_times(rows: int) -> dict[str, float]:
-    """Seconds by report over this many status events."""
-    return measured(rows).report_s
+def measured(rows: int, tell: Callable[[str], None]) -> Reports:
+    """Everything of one run, in a ClickHouse of its own, whose data go when it ends.
 
-
-def measured(rows: int) -> Reports:
-    """Everything of one run, in a ClickHouse of its own, whose data go when it ends."""
+    `tell` hears how far it is.
+    """
     with tempfile.TemporaryDirectory(prefix="bench-reports-") as folder:
         here = Path(folder)
         options = ("--data", str(here / "data"), "--port", "0")
@@ -63,20 +62,24 @@ def measured(rows: int) -> Reports:
                 autogenerate_session_id=False,
             )
             try:
-                return _measured(client, rows, psutil.Process(server.pid))
+                return _measured(client, rows, psutil.Process(server.pid), tell)
             finally:
                 client.close()
 
 
-def _measured(client: Client, rows: int, server: psutil.Process) -> Reports:
+def _measured(client: Client, rows: int, server: psutil.Process, tell: Callable[[str], None]) -> Reports:
+    # The first one looks for what was there before the hourly tables.
+    refresh(client, settles_ms=0)
     now = datetime.now(UTC)
     started = time.monotonic()
     messages = generate(client, rows, round(now.timestamp() * 1000))
     generated = time.monotonic()
+    tell(f"generated in {generated - started:.0f} s")
     # Nobody else writes: what is touched is visible.
-    while refresh(client, settles_ms=0, limit=HOURS_AT_ONCE).left:
-        pass
+    while left := refresh(client, settles_ms=0, limit=HOURS_AT_ONCE).left:
+        tell(f"{left} hours left to be summed")
     refreshed = time.monotonic()
+    tell(f"summed in {refreshed - generated:.0f} s")
     since = now - timedelta(days=DAYS)
     times = {
         str(name): median(_seconds(client, name, since, now) for _ in range(REPEATS)) for name in ReportName
@@ -102,7 +105,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m bench.analytics.reports", description=__doc__)
     parser.add_argument("--rows", type=int, default=50_000_000, help="status events (default: %(default)s)")
     chosen = parser.parse_args()
-    print(msgspec.json.format(msgspec.json.encode(measured(chosen.rows))).decode())
+    made = measured(chosen.rows, lambda line: print(line, file=sys.stderr))
+    print(msgspec.json.format(msgspec.json.encode(made)).decode())
     return 0
 
 

@@ -45,6 +45,7 @@ def _answered(client: "Client", asked: Asked, by: tuple[str, ...]) -> dict[tuple
     window = asked.window
     until = window.until + ANSWERED_WITHIN_MS
     of_tenant = "1" if window.tenant is None else "tenant = {tenant:String}"
+    # Without the notification's id, the longest column by far: a person and a millisecond tell it as well.
     sql = f"""
         WITH opted_out AS
         (
@@ -53,20 +54,21 @@ def _answered(client: "Client", asked: Asked, by: tuple[str, ...]) -> dict[tuple
             WHERE state = 'opted_out' AND source != 'import'
                 AND at >= fromUnixTimestamp64Milli({window.since}) AND at < fromUnixTimestamp64Milli({until})
         )
-        SELECT {", ".join(by)}, uniqExact(notification_id)
+        SELECT {", ".join(by)}, uniqExact(person, tenant, requested_at)
         FROM
         (
             SELECT
-                argMax(tuple(s.tenant, s.campaign, s.category, s.country, s.notification_id, s.requested_at),
-                    (s.requested_at, s.notification_id)) AS last,
-                last.1 AS tenant, last.2 AS campaign, last.3 AS category, last.4 AS country,
-                last.5 AS notification_id, last.6 AS requested_at
-            FROM opted_out AS o
-            INNER JOIN
+                o.person AS person,
+                max(tuple(s.requested_at, s.tenant, s.campaign, s.category, s.country)) AS last,
+                last.1 AS requested_at, last.2 AS tenant, last.3 AS campaign, last.4 AS category,
+                last.5 AS country
+            FROM
             (
-                SELECT * FROM sends_by_person WHERE person IN (SELECT person FROM opted_out)
+                SELECT person, requested_at, tenant, campaign, category, country FROM sends_by_person
+                WHERE person IN (SELECT person FROM opted_out)
                     AND {Window(window.since, until, None).within("requested_at")}
-            ) AS s ON s.person = o.person
+            ) AS s
+            INNER JOIN opted_out AS o ON s.person = o.person
             WHERE (o.of_tenant = s.tenant OR o.of_tenant = '*') AND s.requested_at <= o.at
                 AND o.at < s.requested_at + INTERVAL {ANSWERED_WITHIN_MS // 1000} SECOND
             GROUP BY o.person, o.of_tenant, o.at
