@@ -11,9 +11,9 @@ are passed over by their length: what is wrong inside of them costs the record n
 
 polars (2.1, `polars_arrow::io::avro::read::deserialize`) takes slices of the lengths it reads without looking
 whether there is so much, and a slice beyond the end is a panic, whose message Rust writes to stderr before
-anybody can catch it. A body that was cut is read on into what stands behind it; so that is made such that most
-readers of it meet an error instead: `_unknowable` and `_BEYOND`. Lengths that were in the broken body itself
-may still lead out of the block. The message then holds that length and the block's: numbers, and no byte of a
+anybody can catch it. A body that was cut is read on into what stands behind it; so that is made such that
+who reads it meets an error instead: `_unknowable` and `_BEYOND`. Lengths that were in the broken body itself
+may still lead out of the block. The message then holds that length and the block's: numbers, and nothing of a
 text, because a byte of ASCII is a length below 64 (a test says so).
 """
 
@@ -68,9 +68,9 @@ class BlockReader:
 def _unknowable() -> bytes:
     """An Avro long nobody could know (48 bits of chance), and that nothing else can be made of.
 
-    Every byte is odd, so whoever takes it, or its end, for a length gets a negative one, which polars refuses;
-    it has all ten bytes a long may have, so a number that was cut before it gets too long; and its first byte
-    is never in a text (RFC 3629 section 3), so no text can go on into it.
+    Every byte is odd, so whoever takes it, or its end, for a length gets a negative one, which polars
+    refuses; it has all ten bytes a long may have, so a number that was cut before it gets too long; and its
+    first byte is never in a text (RFC 3629 section 3), so no text can go on into it.
     """
     middle = (0x81 | secrets.randbelow(64) << 1 for _ in range(8))
     return bytes((0xFF, *middle, 0x01))

@@ -356,26 +356,6 @@ def test_what_has_no_last_word_is_told_by_its_age(client: Client) -> None:
     assert {row["age"]: row["attempts"] for row in report} == {age: 3 * n for age, n in expected.items()}
 
 
-def test_every_anomaly_comes_with_its_evidence(client: Client) -> None:
-    rows: list[Any] = failing(START, 60, 100)
-    for week in range(1, EARLIER_WEEKS + 1):
-        rows += failing(START - week * WEEK_MS, 3, 100)
-    rows += [Message("held", status="held", requested_at=START), Message("old", status="sent")]
-    rows += [Status("", START, message_sid="SMstranger", account_sid="ACother")]
-    land(client, rows)
-    found = {row["kind"]: row for row in dicts(asked(client, "anomalies", now=START + 80 * HOUR_MS))}
-    assert found.keys() == {"more of an error", "fewer delivered", "held", "stuck", "not ours"}
-    assert found["more of an error"]["where"] == "DE Telekom: 30007"
-    assert "60 of 101 failed" in found["fewer delivered"]["evidence"]
-    assert "12 of 400" in found["fewer delivered"]["evidence"]
-    assert "SMstranger" in found["not ours"]["evidence"]
-
-
-def test_nothing_out_of_the_ordinary_is_an_empty_report(client: Client) -> None:
-    land(client, [Message("one")])
-    assert asked(client, "anomalies").rows == ()
-
-
 def test_errors_may_be_by_tenant_too(client: Client, seed: int) -> None:
     made = messages(seed)
     land(client, made)

@@ -4,39 +4,75 @@ from __future__ import annotations
 
 import math
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
 
 from tests.analytics.chaos import tables as t
 from tests.analytics.chaos.recomputed import Tables
-from tests.analytics.chaos.views import ending_of, hour_of
+from tests.analytics.chaos.views import by_look_up, ending_of, hour_of
 
 _BUCKET_RATIO = 1.05
 
 
-def hourly(of: Tables) -> Mapping[str, Iterable[t.Row]]:
+def hourly(of: Tables) -> Mapping[str, Callable[[], Iterable[t.Row]]]:
     """What the hourly figures are made of, by table."""
-    told = {
-        t.ToldPrice(e.notification_id, e.attempt, e.received_at, e.price_unit, e.price)
-        for e in of.status_events
-        if e.price is not None and e.notification_id
-    }
     return {
-        "messages_by_hour": [_message(m) for m in of.messages.values()],
-        "notifications_by_hour": [_notification(n) for n in of.notifications.values()],
-        "told_prices": told,
-        "sender_providers": {t.SenderProvider(e.sender, e.provider) for e in of.status_events if e.sender},
-        "sends_by_person": of.sends.values(),
+        "messages_by_hour": lambda: map(_message, of.messages.values()),
+        "notifications_by_hour": lambda: map(_notification, of.notifications.values()),
+        "told_prices": lambda: {
+            t.ToldPrice(e.notification_id, e.attempt, e.received_at, e.price_unit, e.price)
+            for e in of.status_events
+            if e.price is not None and e.notification_id
+        },
+        "sender_providers": lambda: {
+            t.SenderProvider(e.sender, e.provider) for e in of.status_events if e.sender
+        },
+        "sends_by_person": of.sends.values,
     }
 
 
-def sums(of: Tables) -> Mapping[str, Iterable[t.Row]]:
+def sums(of: Tables) -> Mapping[str, Callable[[], Iterable[t.Row]]]:
     """By table, when every hour has been summed."""
     return {
-        "hourly_attempts": _attempts(of),
-        "hourly_latencies": _latencies(of.messages.values()),
-        "hourly_notifications": _notifications(of),
+        "prices_by_hour": lambda: _prices(of),
+        "hourly_attempts": lambda: _attempts(of),
+        "hourly_latencies": lambda: _latencies([by_look_up(of, m) for m in of.messages.values()]),
+        "hourly_notifications": lambda: _notifications(of),
+        "touched_hours": lambda: _hours(of),
+        "refreshed_hours": lambda: _hours(of),
     }
+
+
+def _hours(of: Tables) -> set[t.Hour]:
+    """Every outcome tells a notification, and a look-up touches its hour whether that has landed or not."""
+    asked = {t.Hour(hour_of(n.requested_at)) for n in of.notifications.values()}
+    return asked | {t.Hour(told.hour) for told in of.looked_up.values()}
+
+
+def _last_told(of: Tables) -> dict[tuple[str, int], t.StatusEvent]:
+    """The status that told the last price, of each attempt."""
+    last: dict[tuple[str, int], t.StatusEvent] = {}
+    for event in of.status_events:
+        known = last.get((event.notification_id, event.attempt))
+        if event.price is not None and (known is None or known.received_at < event.received_at):
+            last[event.notification_id, event.attempt] = event
+    return last
+
+
+def _prices(of: Tables) -> Iterable[t.HourlyPrice]:
+    """Of notifications that have landed; the prices of others have no hour yet, and are told_prices only."""
+    for (notification, attempt), event in _last_told(of).items():
+        landed = of.notifications.get(notification)
+        if landed is not None:
+            assert event.price is not None
+            yield t.HourlyPrice(
+                hour=hour_of(landed.requested_at),
+                notification_id=notification,
+                attempt=attempt,
+                price=event.price,
+                price_unit=event.price_unit,
+                told_at=event.received_at,
+            )
 
 
 def _message(m: t.Message) -> t.HourlyMessage:
@@ -85,13 +121,10 @@ def _notification(n: t.Notification) -> t.HourlyNotification:
 
 def _attempts(of: Tables) -> list[t.AttemptSum]:
     """The last price told of an attempt counts."""
-    last: dict[tuple[str, int], t.StatusEvent] = {}
-    for event in of.status_events:
-        known = last.get((event.notification_id, event.attempt))
-        if event.price is not None and (known is None or known.received_at < event.received_at):
-            last[event.notification_id, event.attempt] = event
+    last = _last_told(of)
     groups: dict[tuple[object, ...], list[t.Message]] = defaultdict(list)
-    for m in of.messages.values():
+    for message in of.messages.values():
+        m = by_look_up(of, message)
         told = last.get((m.notification_id, m.attempt))
         route = m.tenant, m.channel, m.country, m.carrier, m.carrier_source, m.sender, m.category
         unit = told.price_unit if told else ""
@@ -162,7 +195,11 @@ def _notifications(of: Tables) -> list[t.NotificationSum]:
         attempts[m.notification_id].append(m)
     groups: dict[tuple[object, ...], list[t.Notification]] = defaultdict(list)
     for n in of.notifications.values():
-        by = hour_of(n.requested_at), n.tenant, n.category, n.priority, n.country, n.carrier
+        told = of.looked_up.get(n.notification_id)
+        country, carrier = (
+            (told.country or n.country, told.carrier or n.carrier) if told else (n.country, n.carrier)
+        )
+        by = hour_of(n.requested_at), n.tenant, n.category, n.priority, country, carrier
         stage = _stage(n, attempts[n.notification_id])
         groups[(*by, n.metadata.get("campaign", ""), stage, n.state, n.final, n.reason)].append(n)
     return [

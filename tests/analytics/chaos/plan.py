@@ -8,10 +8,11 @@ version of an outcome is the same outcome, as the pipeline guarantees.
 from __future__ import annotations
 
 import heapq
+import math
 import random
 import uuid
-from collections.abc import Iterator
-from itertools import count
+from collections.abc import Callable, Iterator
+from itertools import count, islice
 from typing import NamedTuple
 
 import msgspec
@@ -43,7 +44,9 @@ from schemas.vocabulary import (
     NotificationState,
     Priority,
 )
+from tests.analytics.chaos.lookups import LookUps
 from tests.analytics.chaos.poison import poisoned
+from tests.analytics.chaos.tables import LookedUp
 from tests.analytics.chaos.terms import SPREAD_DAYS
 
 S = NotificationState
@@ -94,31 +97,46 @@ class _Due(NamedTuple):
     record: Planned
 
 
-def planned(seed: int, events: int, base_ms: int, codec: Codec) -> Iterator[Planned]:
-    """So many records, in the order to write them. Raises RegistryUnavailable."""
-    chance = random.Random(seed)
-    story = _Stories(chance, base_ms, codec, stretch=max(50, events // 250))
+def planned(
+    seed: int,
+    events: int,
+    base_ms: int,
+    codec: Codec,
+    tell: Callable[[LookedUp], None] = lambda told: None,
+) -> Iterator[Planned]:
+    """So many records, in the order to write them; `tell` gets what is looked up meanwhile, all of it before
+    the end. Raises RegistryUnavailable.
+    """
+    look_ups = LookUps(tell, late=events / 100)
+    yield from islice(_records(random.Random(seed), events, base_ms, codec, look_ups), events)
+    look_ups.until(math.inf)
+
+
+def _records(
+    chance: random.Random, events: int, base_ms: int, codec: Codec, look_ups: LookUps
+) -> Iterator[Planned]:
+    story = _Stories(chance, base_ms, codec, look_ups, stretch=max(50, events // 250))
     waiting: list[_Due] = []
     number = count()
     written = 0
     for now in count():
         for delay, record in story.next(now):
             heapq.heappush(waiting, _Due(now + delay, next(number), record))
+        look_ups.until(now)
         while waiting and waiting[0].at <= now:
             yield heapq.heappop(waiting).record
             written += 1
-            if written == events:
-                return
         if written + len(waiting) >= events:
             # What is late comes now, in its order: a story is cut short as the topic's end would.
-            for due in sorted(waiting)[: events - written]:
-                yield due.record
+            yield from (due.record for due in sorted(waiting))
             return
 
 
 class _Stories:
-    def __init__(self, chance: random.Random, base_ms: int, codec: Codec, stretch: int) -> None:
-        self._chance, self._base, self._codec = chance, base_ms, codec
+    def __init__(
+        self, chance: random.Random, base_ms: int, codec: Codec, look_ups: LookUps, stretch: int
+    ) -> None:
+        self._chance, self._base, self._codec, self._look_ups = chance, base_ms, codec, look_ups
         self._stretch = stretch
         self._people = [self._person() for _ in range(_PEOPLE)]
         self._found: list[tuple[float, Planned]] = []
@@ -170,6 +188,7 @@ class _Stories:
         day = self._base - chance.randrange(1, SPREAD_DAYS) * _DAY_MS
         requested = day + chance.choice(_BUSY_HOURS) * _HOUR_MS + chance.randrange(_HOUR_MS)
         refused = chance.random() < 0.03
+        self._look_ups.request(notification, requested, number)
         self._put(
             Topic.REQUESTS,
             notification,

@@ -8,7 +8,7 @@ the record that it is about.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from decimal import Decimal, InvalidOperation
 from functools import lru_cache
 from typing import NamedTuple
@@ -31,6 +31,7 @@ from schemas.topics import Topic
 from sinks.analytics.privacy import Privacy
 from tests.analytics.chaos import tables as t
 from tests.analytics.chaos.masks import without_number_of, without_numbers
+from tests.analytics.chaos.sip import sip_hash
 from tests.analytics.chaos.terms import STAGE
 
 _RECORDS: dict[str, type[Record]] = {
@@ -86,6 +87,8 @@ class Tables:
         self.history: dict[tuple[str, int, int], t.History] = {}
         self.sends: dict[str, t.Send] = {}
         """Every notification that a carrier has ever had, whatever became of it."""
+        self.looked_up: dict[str, t.LookedUp] = {}
+        """What stands for each notification's number, of what look-ups told."""
         self.unreadable: dict[Place, Refused] = {}
         """Where nothing lands of a record."""
         self.given_up: dict[Place, list[DeadLetter]] = {}
@@ -106,18 +109,25 @@ class Tables:
         except _Unreadable:
             self.unreadable[place] = Refused("impossible-time", lying.value)
 
-    def rows(self) -> dict[str, Iterable[t.Row]]:
+    def look_up(self, told: t.LookedUp) -> None:
+        """The later one stands, whichever came first. These are in no topic: the run knows what it told."""
+        known = self.looked_up.get(told.notification_id)
+        if known is None or known.valid_from < told.valid_from:
+            self.looked_up[told.notification_id] = told
+
+    def rows(self) -> dict[str, Callable[[], Iterable[t.Row]]]:
         """By table."""
         return {
-            "status_events": self.status_events,
-            "attempts": self.attempts,
-            "requests": self.requests,
-            "inbound": self.inbound,
-            "consent_changes": self.consent,
-            "dead_letters": self.letters.values(),
-            "messages": self.messages.values(),
-            "notifications": self.notifications.values(),
-            "outcome_history": self.history.values(),
+            "status_events": lambda: self.status_events,
+            "attempts": lambda: self.attempts,
+            "requests": lambda: self.requests,
+            "inbound": lambda: self.inbound,
+            "consent_changes": lambda: self.consent,
+            "dead_letters": self.letters.values,
+            "messages": self.messages.values,
+            "notifications": self.notifications.values,
+            "outcome_history": self.history.values,
+            "notification_carriers": self.looked_up.values,
         }
 
     def _add(self, record: Record, place: Place) -> None:
@@ -342,6 +352,7 @@ class Tables:
             self.notifications[r.notification_id] = notification
         if r.state.value in _WITH_A_CARRIER and r.recipient:
             self.sends[r.notification_id] = t.Send(
+                person=sip_hash(notification.recipient_hash.encode()),
                 notification_id=r.notification_id,
                 tenant=r.tenant,
                 requested_at=r.requested_at,

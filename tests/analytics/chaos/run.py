@@ -1,7 +1,7 @@
 """One run: the sinks at work, and what is done to them and to the database meanwhile.
 
 Guarantees: bounded (`limit_s`); whatever happens is counted in rows landed, so that a slow machine is
-disturbed as often as a quick one. Leaves to `verdict` what is right.
+disturbed as often as a quick one. Leaves to `judge` what is right.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ from confluent_kafka.cimpl import NewTopic
 
 from schemas.clients import Kafka
 from schemas.codec import Codec
-from schemas.snapshot import read_partition
 from tests import servers
 from tests.analytics.chaos import verdict
 from tests.analytics.chaos.backlog import Backlog
 from tests.analytics.chaos.database import Database
+from tests.analytics.chaos.judge import Case, Judge
 from tests.analytics.chaos.outside import Outside
 from tests.analytics.chaos.plan import planned
-from tests.analytics.chaos.recomputed import Lying, Place, Tables
-from tests.analytics.chaos.tables import HOURLY, SUMS, TABLES, VIEWS
-from tests.analytics.chaos.terms import KEY, LANDS, NOWHERE, PARTITIONS, Terms
+from tests.analytics.chaos.shapes import TABLES
+from tests.analytics.chaos.tables import LookedUp
+from tests.analytics.chaos.terms import LANDS, NOWHERE, PARTITIONS, Terms
 from tests.chaos.fleet import Fleet
 from tests.chaos.progress import progress
 from tests.kafka.broker import KafkaBroker
@@ -36,7 +36,8 @@ from tests.waiting import wait_until
 
 READY_S = 120.0
 _BATCH_S = 0.25
-_TURN_S = 0.05
+_TURN_S = 0.1
+_LOOKED_UP_EVERY_S = 1.0
 # One row for each record that can be read, whatever happens: what the moments are counted in.
 _COUNTED = ("status_events", "attempts", "requests", "inbound", "consent_changes")
 # Of all events so many are such rows at least: so the last moment comes before the last row.
@@ -64,9 +65,13 @@ class Result:
 
 
 def disturbances(terms: Terms) -> list[Disturbance]:
+    """One kill in each of as many equal stretches of what lands, at a moment of its own."""
     chance = random.Random(terms.seed)
     most = terms.events * _AT_LEAST
-    found = [Disturbance(int(most * chance.uniform(0.02, 0.95)), "kill") for _ in range(terms.kills)]
+    found = [
+        Disturbance(int(most * (0.02 + 0.93 * (number + chance.random()) / terms.kills)), "kill")
+        for number in range(terms.kills)
+    ]
     if terms.away_s:
         found.append(Disturbance(int(most * chance.uniform(0.3, 0.6)), "database"))
     found += [Disturbance(int(most * chance.uniform(0.1, 0.9)), "blink") for _ in range(terms.blinks)]
@@ -76,7 +81,7 @@ def disturbances(terms: Terms) -> list[Disturbance]:
 
 
 def run(terms: Terms, directory: Path) -> Result:
-    """Raises Unfinished, and what the broker, the database, the sinks or the outside raise."""
+    """Raises Unfinished, and what the broker, the database, the sinks, the outside or the judge raise."""
     started = time.monotonic()
     with ExitStack() as stack:
         registry = stack.enter_context(servers.running("sandbox.registry", log=directory / "registry.log"))
@@ -98,24 +103,24 @@ def run(terms: Terms, directory: Path) -> Result:
         fleet = stack.enter_context(Fleet(directory, arguments, giving_up=()))
         for name in ("first", "second"):
             fleet.start(name)
+        judge = stack.enter_context(Judge(kafka, registry.address))
         wait_until(lambda: all(map(fleet.ready, fleet.names)), READY_S, "the sinks to be ready")
         backlog = stack.enter_context(closing(Backlog(kafka)))
         chaos = _Chaos(terms, fleet, database)
-        records = planned(terms.seed, terms.events, terms.base_ms, codec)
+        records = planned(terms.seed, terms.events, terms.base_ms, codec, chaos.looked_up.append)
         with Outside(kafka, records) as outside:
             _work(terms, chaos, outside, backlog, started)
         fleet.stop()
         judging = time.monotonic()
-        wanted = _recomputed(kafka, codec)
-        held = {shape.name: database.rows(shape) for shape in (*TABLES, *VIEWS, *HOURLY)}
-        database.sum_up()
-        held |= {shape.name: database.rows(shape) for shape in SUMS}
-        after = {shape.name: database.rows(shape) for shape in VIEWS}
-        judged = verdict.judge(wanted, held, after, outside.poison)
+        ends = backlog.ends()
+        judged = judge.verdict(Case(database.url, ends, chaos.looked_up, outside.poison))
         wrong = judged.wrong + chaos.unexpected
-        if wanted.read < terms.events:
-            wrong.append(f"{terms.events} records were to be written, and {wanted.read} are in the topics")
-        ever = ", ".join(f"{name} {rows:,}" for name, rows in database.count(_names()).items())
+        if judged.records != sum(ends.values()) or judged.records < terms.events:
+            wrong.append(
+                f"{terms.events} records were to be written, {sum(ends.values())} are in the topics, and "
+                f"{judged.records} were read"
+            )
+        ever = ", ".join(f"{name} {rows:,}" for name, rows in database.answers.count(_names()).items())
         now = time.monotonic()
         story = [*chaos.story, f"rows before the last merges: {ever}"]
         return Result(judged, wrong, judging - started, now - judging, story)
@@ -147,6 +152,10 @@ class _Chaos:
         self._back_at: float | None = None
         self._kill_at: float | None = None
         self._struck_at = -1
+        self.looked_up: list[LookedUp] = []
+        """What look-ups told so far; filled from the outside, in the order of the plan."""
+        self._given = 0
+        self._given_at = self._started
 
     @property
     def over(self) -> bool:
@@ -175,11 +184,19 @@ class _Chaos:
             self._database.start()
             self._back_at = None
             self._tell("the database is back")
-        self.landed = sum(self._database.count(_COUNTED).values())
+        self.landed = sum(self._database.answers.count(_COUNTED).values())
         # Only while rows flow: two kills at once would be one.
         if self._to_come and self._to_come[0].landed <= self.landed and self.landed > self._struck_at:
             self._struck_at = self.landed
             self._strike(self._to_come.pop(0).what, now)
+
+    def look_up(self) -> None:
+        """Put what was told since into its table, now and then, as `notifystream carriers` does."""
+        now = time.monotonic()
+        told = self.looked_up[self._given :]
+        if told and not self.away and now - self._given_at >= _LOOKED_UP_EVERY_S:
+            self._database.look_up(told)
+            self._given, self._given_at = self._given + len(told), now
 
     def none_left(self) -> None:
         """All is committed; whatever had yet to come never will."""
@@ -187,6 +204,10 @@ class _Chaos:
         if late:
             self.unexpected.append(f"too few rows landed for what was yet to come: {', '.join(late)}")
         self._to_come = []
+        # What is told last is told when all the outcomes have landed.
+        self._given_at = 0.0
+        self.look_up()
+        self._tell(f"{len(self.looked_up):,} look-ups told")
 
     def _strike(self, what: str, now: float) -> None:
         match what:
@@ -221,6 +242,8 @@ def _work(terms: Terms, chaos: _Chaos, outside: Outside, backlog: Backlog, start
             done = outside.done
             left = backlog.records()
             outside.allow(outside.written + terms.most_unread - left)
+            if not done:
+                chaos.look_up()
             show(
                 f"{time.monotonic() - started:4.0f} s  written {outside.written:,} of {terms.events:,}  "
                 f"landed {chaos.landed:,}  unread {left:,}  kills {chaos.kills}"
@@ -237,15 +260,6 @@ def _work(terms: Terms, chaos: _Chaos, outside: Outside, backlog: Backlog, start
                     + "\n".join([*chaos.story, *chaos.unexpected])
                 )
             time.sleep(_TURN_S)
-
-
-def _recomputed(kafka: Kafka, codec: Codec) -> Tables:
-    found = Tables(codec, KEY)
-    for topic in LANDS:
-        for partition in range(PARTITIONS):
-            for entry in read_partition(kafka, "verdict", topic, partition):
-                found.add(Lying(Place(topic.value, partition, entry.offset), entry.value))
-    return found
 
 
 def lines(result: Result, most: int = 20) -> Iterable[str]:

@@ -12,14 +12,17 @@ import sys
 from sandbox.serving import announce, end_with_stdin, ending
 from schemas.clients import Config, Kafka
 from tests.analytics.chaos.sabotage import SABOTAGE
-from tests.analytics.chaos.terms import GROUP, KEY, SESSION_TIMEOUT_S
+from tests.analytics.chaos.terms import GROUP, HEARTBEAT_S, KEY, SESSION_TIMEOUT_S
 
 
 class _QuicklyMissed(Kafka, frozen=True, kw_only=True):
     """The group waits for a killed member no longer than it must."""
 
     def consumer(self, client_id: str, group: str) -> Config:
-        own = {"session.timeout.ms": int(SESSION_TIMEOUT_S * 1000), "heartbeat.interval.ms": 1_500}
+        own = {
+            "session.timeout.ms": int(SESSION_TIMEOUT_S * 1000),
+            "heartbeat.interval.ms": int(HEARTBEAT_S * 1000),
+        }
         return super().consumer(client_id, group) | own
 
 

@@ -1,12 +1,12 @@
-"""What a row of each table and view holds, by the migrations' words, and how to ask for it.
+"""What a row of each table and view holds, by the migrations' words.
 
-Times are milliseconds since the epoch: `Ms` in an annotation says that the column is a time.
+Times are milliseconds since the epoch: `Ms` in an annotation says that the column is a time, `HourMs` that
+it is one to the second. Leaves to `shapes` how to ask for them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, NamedTuple, TypeAlias
 
@@ -213,6 +213,37 @@ class Ending(NamedTuple):
     ending: str
 
 
+class Attributed(NamedTuple):
+    notification_id: str
+    attempt: int
+    version: int
+    tenant: str
+    sender: str
+    status: str
+    hour: HourMs
+    ending: str
+    country: str
+    carrier: str
+    carrier_source: str
+    mcc: str
+    mnc: str
+    line_type: str
+
+
+class RouteAttempt(NamedTuple):
+    notification_id: str
+    attempt: int
+    tenant: str
+    sender: str
+    carrier: str
+    country: str
+    requested_at: Ms
+    taken_at: Ms
+    arrived_at: Ms | None
+    has_failed: int
+    error_code: int
+
+
 class Deliverability(NamedTuple):
     hour: HourMs
     tenant: str
@@ -336,12 +367,33 @@ class ToldPrice(NamedTuple):
     price: Decimal
 
 
+class HourlyPrice(NamedTuple):
+    hour: HourMs
+    notification_id: str
+    attempt: int
+    price: Decimal
+    price_unit: str
+    told_at: Ms
+
+
+class LookedUp(NamedTuple):
+    hour: HourMs
+    notification_id: str
+    valid_from: Ms
+    carrier: str
+    mcc: str
+    mnc: str
+    line_type: str
+    country: str
+
+
 class SenderProvider(NamedTuple):
     sender: str
     provider: str
 
 
 class Send(NamedTuple):
+    person: int
     notification_id: str
     tenant: str
     requested_at: Ms
@@ -406,78 +458,8 @@ class NotificationSum(NamedTuple):
     duplicates: int
 
 
+class Hour(NamedTuple):
+    hour: HourMs
+
+
 Row: TypeAlias = tuple[Any, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Shape:
-    """A table or view by name. `key`: the columns in which no two rows agree.
-
-    `final`: copies are still to be merged away; `where`: which rows stand, if not all.
-    """
-
-    name: str
-    row: type[Row]
-    key: tuple[str, ...]
-    final: bool = True
-    where: str = ""
-
-    @property
-    def columns(self) -> tuple[str, ...]:
-        return tuple(self.row.__annotations__)
-
-    def select(self) -> str:
-        """All of it, as it stands after every merge to come."""
-        asked = ", ".join(map(_asked, self.columns, self.row.__annotations__.values()))
-        final, where = " FINAL" if self.final else "", f" WHERE {self.where}" if self.where else ""
-        return f"SELECT {asked} FROM {self.name} AS t{final}{where}"  # noqa: S608
-
-    def key_of(self, row: Row) -> Row:
-        return tuple(getattr(row, column) for column in self.key)
-
-
-def _asked(column: str, annotation: Any) -> str:
-    # The annotations are text, as this module postpones them.
-    text = getattr(annotation, "__forward_arg__", annotation)
-    if "HourMs" in text:
-        return f"toInt64(toUnixTimestamp(t.`{column}`)) * 1000 AS {column}_ms"
-    return f"toUnixTimestamp64Milli(t.`{column}`) AS {column}_ms" if "Ms" in text else f"t.`{column}`"
-
-
-_PLACE = ("kafka_topic", "kafka_partition", "kafka_offset")
-TABLES = (
-    Shape("status_events", StatusEvent, _PLACE),
-    Shape("attempts", Attempt, _PLACE),
-    Shape("requests", Request, _PLACE),
-    Shape("inbound", Inbound, _PLACE),
-    Shape("consent_changes", Consent, _PLACE),
-    Shape("dead_letters", Letter, ("stage", "topic", "partition", "offset")),
-    Shape("messages", Message, ("notification_id", "attempt")),
-    Shape("notifications", Notification, ("notification_id",)),
-    Shape("outcome_history", History, ("notification_id", "version", "updated_at")),
-)
-VIEWS = (
-    Shape("message_endings", Ending, ("notification_id", "attempt"), final=False),
-    Shape("deliverability", Deliverability, Deliverability._fields[:9], final=False),
-    Shape("notification_states", StateCount, StateCount._fields[:7], final=False),
-    Shape("request_latencies", RequestLatency, ("notification_id",), final=False),
-    Shape("delivery_latencies", DeliveryLatency, ("notification_id", "attempt"), final=False),
-    Shape("message_prices", Price, ("message_sid",), final=False),
-    Shape("consent", Standing, Standing._fields[:3], final=False),
-)
-HOURLY = (
-    Shape("messages_by_hour", HourlyMessage, HourlyMessage._fields[:3]),
-    Shape("notifications_by_hour", HourlyNotification, HourlyNotification._fields[:2]),
-    Shape("told_prices", ToldPrice, ToldPrice._fields),
-    Shape("sender_providers", SenderProvider, SenderProvider._fields),
-    Shape("sends_by_person", Send, ("notification_id",)),
-)
-"""What the hourly figures are made of, and the other tables that are filled with them."""
-
-_STANDS = "(hour, generation) IN (SELECT hour, generation FROM refreshed_hours FINAL)"
-SUMS = (
-    Shape("hourly_attempts", AttemptSum, AttemptSum._fields[:11], final=False, where=_STANDS),
-    Shape("hourly_latencies", LatencySum, LatencySum._fields[:8], final=False, where=_STANDS),
-    Shape("hourly_notifications", NotificationSum, NotificationSum._fields[:11], final=False, where=_STANDS),
-)
-"""The hourly figures; all of them only when every touched hour has been summed."""

@@ -24,8 +24,9 @@ LANDS = (
 NOWHERE = "nowhere"
 """A topic nobody reads, for what a broken sink is to lose."""
 
-SESSION_TIMEOUT_S = 6.0
-"""How long the group waits for a killed member: the broker's least, for ten kills in minutes."""
+SESSION_TIMEOUT_S = 3.0
+"""How long the group waits for a killed member, with two heartbeats to miss; so ten kills take no minute."""
+HEARTBEAT_S = 1.0
 
 SPREAD_DAYS = 20
 """The events lie so far apart: two months at most times, and no table's retention meets them."""
@@ -40,16 +41,16 @@ class Terms:
     base_ms: int
     events: int = 500_000
     kills: int = 10
-    away_s: float = 30.0
-    blinks: int = 4
+    away_s: float = 10.0
+    blinks: int = 1
     third: bool = True
     sabotage: str | None = None
     limit_s: float = 900.0
 
     @property
     def batch_rows(self) -> int:
-        """A hundred batches and more, so that the kills fall into different ones."""
-        return max(100, min(5_000, self.events // 100))
+        """Sixty batches and more, so that the kills fall into different ones."""
+        return max(100, min(8_000, self.events // 60))
 
     @property
     def most_unread(self) -> int:

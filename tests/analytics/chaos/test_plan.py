@@ -14,8 +14,9 @@ from schemas.topics import Topic
 from tests import servers
 from tests.analytics.chaos.plan import Planned, planned
 from tests.analytics.chaos.recomputed import Lying, Place, Tables
-from tests.analytics.chaos.run import _AT_LEAST, _COUNTED
-from tests.analytics.chaos.terms import KEY, LANDS
+from tests.analytics.chaos.run import _AT_LEAST, _COUNTED, disturbances
+from tests.analytics.chaos.tables import LookedUp
+from tests.analytics.chaos.terms import KEY, LANDS, Terms
 from tests.analytics.chaos.views import views
 
 EVENTS = 30_000
@@ -32,6 +33,17 @@ def codec(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Codec]:
 @pytest.fixture(scope="module")
 def written(codec: Codec) -> list[Planned]:
     return list(planned(7, EVENTS, BASE_MS, codec))
+
+
+@pytest.fixture(scope="module")
+def looked_up(codec: Codec) -> list[tuple[int, LookedUp]]:
+    """What is looked up, each with how many records were written before it."""
+    told: list[LookedUp] = []
+    found: list[tuple[int, LookedUp]] = []
+    for number, _ in enumerate(planned(7, EVENTS, BASE_MS, codec, told.append)):
+        found += [(number, each) for each in told]
+        told.clear()
+    return found + [(EVENTS, each) for each in told]
 
 
 @pytest.fixture(scope="module")
@@ -77,7 +89,7 @@ def test_most_are_statuses_and_every_topic_has_its_share(written: list[Planned])
 
 def test_enough_rows_land_for_the_last_moment_to_come(read: Tables) -> None:
     rows = read.rows()
-    assert sum(len(list(rows[table])) for table in _COUNTED) > EVENTS * _AT_LEAST
+    assert sum(len(list(rows[table]())) for table in _COUNTED) > EVENTS * _AT_LEAST
 
 
 def test_events_come_late_and_versions_out_of_order(read: Tables) -> None:
@@ -93,8 +105,8 @@ def test_events_come_late_and_versions_out_of_order(read: Tables) -> None:
 
 def test_figures_by_the_hour_count_more_than_one(read: Tables) -> None:
     figures: Any = views(read)
-    assert any(row.attempts > 1 for row in figures["deliverability"])
-    assert any(row.notifications > 1 for row in figures["notification_states"])
+    assert any(row.attempts > 1 for row in figures["deliverability"]())
+    assert any(row.notifications > 1 for row in figures["notification_states"]())
 
 
 def test_no_two_prices_of_a_message_are_told_at_one_time(read: Tables) -> None:
@@ -104,3 +116,42 @@ def test_no_two_prices_of_a_message_are_told_at_one_time(read: Tables) -> None:
             told[event.message_sid, event.received_at].add(event.price)
     assert max(map(len, told.values())) == 1
     assert len({sid for sid, _ in told}) < len(told)
+
+
+def test_some_are_looked_up_before_their_outcomes_are_written_some_meanwhile_and_some_long_after(
+    codec: Codec, written: list[Planned], looked_up: list[tuple[int, LookedUp]]
+) -> None:
+    outcomes: dict[str, list[int]] = defaultdict(list)
+    for number, record in enumerate(written):
+        if record.topic == Topic.OUTCOMES:
+            outcomes[record.key].append(number)
+    when = Counter(
+        "before" if at <= min(places) else "after" if at > max(places) else "among"
+        for at, told in looked_up
+        if (places := outcomes.get(told.notification_id))
+    )
+    assert min(when["before"], when["among"], when["after"]) > 30
+
+
+def test_some_are_looked_up_twice_and_the_older_answer_comes_last_now_and_then(
+    looked_up: list[tuple[int, LookedUp]],
+) -> None:
+    told: dict[str, list[int]] = defaultdict(list)
+    for _, each in looked_up:
+        told[each.notification_id].append(each.valid_from)
+    twice = [times for times in told.values() if len(times) == 2]
+    assert any(times == sorted(times) for times in twice)
+    assert any(times != sorted(times) for times in twice)
+    assert (
+        {bool(each.carrier) for _, each in looked_up}
+        == {bool(e.country) for _, e in looked_up}
+        == {True, False}
+    )
+
+
+def test_the_kills_are_spread_over_all_that_lands() -> None:
+    terms = Terms(3, BASE_MS)
+    at = [each.landed for each in disturbances(terms) if each.what == "kill"]
+    assert len(at) == terms.kills
+    parts = {int(landed / (terms.events * _AT_LEAST) * 4) for landed in at}
+    assert parts == {0, 1, 2, 3}

@@ -1,22 +1,24 @@
 """The verdict: what the database holds, against what the topics' records make of it.
 
-Pure, so that a test can show each wrong it must find. Leaves to the run what is asked and read.
+Pure, so that a test can show each wrong it must find. Leaves to `judge` what is asked and read, and by whom.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from schemas.topics import Topic
 from tests.analytics.chaos.hours import hourly, sums
 from tests.analytics.chaos.recomputed import Place, Tables
-from tests.analytics.chaos.tables import HOURLY, SUMS, TABLES, VIEWS, Row, Shape
+from tests.analytics.chaos.shapes import EVERYTHING, MIXED, Shape
+from tests.analytics.chaos.tables import Row
 from tests.analytics.chaos.views import views
 
 SHOWN = 20
+BEFORE = "before the refresh, "
 
 
 class Counted(NamedTuple):
@@ -24,6 +26,14 @@ class Counted(NamedTuple):
 
     wanted: int
     held: int
+
+
+class Checked(NamedTuple):
+    """What was found of one table or view."""
+
+    name: str
+    counted: Counted
+    wrong: tuple[str, ...]
 
 
 @dataclass(slots=True)
@@ -48,29 +58,36 @@ class Verdict:
         )
 
 
-EVERYTHING = (*TABLES, *VIEWS, *HOURLY, *SUMS)
-
-
 def judge(
     wanted: Tables,
     held: Mapping[str, Sequence[Row]],
-    after: Mapping[str, Sequence[Row]],
+    before: Mapping[str, Sequence[Row]],
     poison: Mapping[Place, str],
 ) -> Verdict:
-    """`held`: every table as it answers, the views before the touched hours were summed, `after`: the views
-    after that; `poison`: where what nobody can read was written, and what it is. All must be at rest."""
+    """`held`: every table and view as it answers when all touched hours were summed, `before`: what the
+    `MIXED` views said before that; `poison`: where what nobody can read was written, and what it is. All must
+    be at rest."""
+    rows = everything(wanted)
+    checked = [check(shape, rows[shape.name](), before[shape.name], BEFORE) for shape in MIXED]
+    checked += [check(shape, rows[shape.name](), held[shape.name]) for shape in EVERYTHING]
+    return assembled(wanted, poison, checked)
+
+
+def everything(of: Tables) -> Mapping[str, Callable[[], Iterable[Row]]]:
+    """What every table and view must hold, by name, made when asked for."""
+    return {**of.rows(), **views(of), **hourly(of), **sums(of)}
+
+
+def assembled(wanted: Tables, poison: Mapping[Place, str], checked: Iterable[Checked]) -> Verdict:
+    """The verdict over all, from those over each table."""
     why = Counter(refused.why for refused in wanted.unreadable.values())
     verdict = Verdict(records=wanted.read, unreadable=why)
-    wrong = verdict.wrong
-    wrong += _some("poison", _blind_to(wanted, poison))
-    wrong += _some("dead letters", _wrong_letters(wanted))
+    verdict.wrong += _some("poison", _blind_to(wanted, poison))
+    verdict.wrong += _some("dead letters", _wrong_letters(wanted))
     verdict.letter_copies = sum(len(letters) - 1 for letters in wanted.given_up.values())
-    rows = {**wanted.rows(), **views(wanted), **hourly(wanted), **sums(wanted)}
-    for shape in EVERYTHING:
-        verdict.rows[shape.name] = _check_rows(wrong, shape, rows[shape.name], held[shape.name])
-    for shape in VIEWS:
-        refreshed = _check_rows(wrong, shape, rows[shape.name], after[shape.name], "after the refresh, ")
-        verdict.rows[f"{shape.name} again"] = refreshed
+    for each in checked:
+        verdict.wrong += each.wrong
+        verdict.rows[each.name] = each.counted
     return verdict
 
 
@@ -101,14 +118,15 @@ def _wrong_letters(wanted: Tables) -> Iterable[str]:
         yield f"{_at(place)}: a dead letter of a record that can be read"
 
 
-def _check_rows(
-    wrong: list[str], shape: Shape, wanted: Iterable[Row], held: Sequence[Row], when: str = ""
-) -> Counted:
-    due = {shape.key_of(row): row for row in wanted}
-    there = {shape.key_of(row): row for row in held}
+def check(shape: Shape, wanted: Iterable[Row], held: Sequence[Row], when: str = "") -> Checked:
+    """One table or view, row by row; `when` is said before its name."""
+    due, there = shape.by_key(wanted), shape.by_key(held)
+    counted = Counted(len(due), len(held))
+    if due == there and len(there) == len(held):
+        return Checked(when + shape.name, counted, ())
     differences = []
     if len(there) != len(held):
-        twice = Counter(map(shape.key_of, held))
+        twice = Counter(key for row in held for key in shape.by_key([row]))
         differences += [f"{_key(shape, key)}: {number} rows" for key, number in twice.items() if number > 1]
     differences += [f"{_key(shape, key)}: missing" for key in due.keys() - there.keys()]
     differences += [
@@ -119,8 +137,7 @@ def _check_rows(
         for key, row in due.items()
         if key in there and there[key] != row
     ]
-    wrong += _some(when + shape.name, differences)
-    return Counted(len(due), len(held))
+    return Checked(when + shape.name, counted, tuple(_some(when + shape.name, differences)))
 
 
 def _unlike(shape: Shape, wanted: Row, held: Row) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from tests.analytics.chaos import tables as t
 from tests.analytics.chaos.recomputed import Tables
@@ -25,18 +25,73 @@ _ENDINGS = {
 }
 
 
-def views(of: Tables) -> Mapping[str, Iterable[t.Row]]:
+def views(of: Tables) -> Mapping[str, Callable[[], Iterable[t.Row]]]:
     """By name."""
-    messages = list(of.messages.values())
+    messages = of.messages.values()
     return {
-        "message_endings": [_ending(message) for message in messages],
-        "deliverability": _deliverability(messages),
-        "notification_states": _states(of.notifications.values()),
-        "request_latencies": _request_latencies(messages),
-        "delivery_latencies": _delivery_latencies(messages),
-        "message_prices": _prices(of.status_events),
-        "consent": _consent(of.consent),
+        "message_endings": lambda: map(_ending, messages),
+        "attributed_messages": lambda: [_attributed(of, message) for message in messages],
+        "route_attempts": lambda: _route_attempts(messages),
+        "deliverability": lambda: _deliverability([by_look_up(of, message) for message in messages]),
+        "notification_states": lambda: _states(of.notifications.values()),
+        "request_latencies": lambda: _request_latencies(messages),
+        "delivery_latencies": lambda: _delivery_latencies(messages),
+        "message_prices": lambda: _prices(of.status_events),
+        "consent": lambda: _consent(of.consent),
     }
+
+
+def by_look_up(of: Tables, m: t.Message) -> t.Message:
+    """With the carrier and the country that a look-up told, where it told one, instead of the prefix's."""
+    told = of.looked_up.get(m.notification_id)
+    if told is None:
+        return m
+    carrier, source = (told.carrier, "lookup") if told.carrier else (m.carrier, m.carrier_source)
+    return m._replace(carrier=carrier, carrier_source=source, country=told.country or m.country)
+
+
+def _attributed(of: Tables, message: t.Message) -> t.Attributed:
+    told = of.looked_up.get(message.notification_id)
+    m = by_look_up(of, message)
+    return t.Attributed(
+        notification_id=m.notification_id,
+        attempt=m.attempt,
+        version=m.version,
+        tenant=m.tenant,
+        sender=m.sender,
+        status=m.status,
+        hour=hour_of(m.commanded_at),
+        ending=ending_of(m),
+        country=m.country,
+        carrier=m.carrier,
+        carrier_source=m.carrier_source,
+        mcc=told.mcc if told else "",
+        mnc=told.mnc if told else "",
+        line_type=told.line_type if told else "",
+    )
+
+
+def _route_attempts(messages: Iterable[t.Message]) -> Iterable[t.RouteAttempt]:
+    """Every attempt that the provider took or refused, for what the route is to blame or to praise for."""
+    for m in messages:
+        taken_at = m.accepted_at if m.accepted_at is not None else m.ended_at
+        ending = ending_of(m)
+        if taken_at is None or ending == "not_sent" or m.error_class in ("opt_out", "bad_number"):
+            continue
+        arrived_at = m.delivered_at if m.delivered_at is not None else m.ended_at
+        yield t.RouteAttempt(
+            notification_id=m.notification_id,
+            attempt=m.attempt,
+            tenant=m.tenant,
+            sender=m.sender,
+            carrier=m.carrier,
+            country=m.country,
+            requested_at=m.requested_at,
+            taken_at=taken_at,
+            arrived_at=arrived_at if ending == "delivered" else None,
+            has_failed=int(ending in ("undelivered", "failed")),
+            error_code=m.error_code,
+        )
 
 
 def _ending(m: t.Message) -> t.Ending:
