@@ -59,9 +59,10 @@ def report(
     anomalies       what is out of the ordinary, each with its evidence
     unconfirmed     what nobody has the last word of, by age
 
-    Everything counts at the time of its request. Percentages come with the interval they are in for 95 %. Not
-    every report can be by everything: one that cannot says what it can be by. The table leaves out what JSON
-    and CSV have.
+    Everything counts at the time of its request. Percentages come with the
+    interval they are in for 95 %. Not every report can be by everything: one
+    that cannot says what it can be by. The table leaves out what JSON and CSV
+    have.
 
     [bold]Examples[/]
 
@@ -118,8 +119,8 @@ def sql(
     recipient_people      which hashes are one person, after a change of keys
     route_attempts        what the route health counts
 
-    These views are exact at every moment. Tables keep every copy until ClickHouse merges them: say FROM
-    messages FINAL.
+    These views are exact at every moment. Tables keep every copy until
+    ClickHouse merges them: say FROM messages FINAL.
 
     [bold]Examples[/]
 

@@ -29,9 +29,10 @@ def erase(
 ) -> None:
     """Erase one recipient from every table of ClickHouse, and prove it by asking for what is left.
 
-    Needs CLICKHOUSE_URL, PII_HASH_KEY and, while it is being changed, PII_HASH_KEY_PREVIOUS. May be
-    repeated. Exit code 0 means that a query found nothing left. Kafka is not touched: its records age out by
-    retention, and what lands of them later is erased by a second run.
+    Needs CLICKHOUSE_URL, PII_HASH_KEY and, while it is being changed,
+    PII_HASH_KEY_PREVIOUS. May be repeated. Exit code 0 means that a query found
+    nothing left. Kafka is not touched: its records age out by retention, and
+    what lands of them later is erased by a second run.
 
     [bold]Examples[/]
 

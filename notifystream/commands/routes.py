@@ -34,9 +34,10 @@ def routes(
 ) -> None:
     """How every route (tenant, sender, carrier, country) delivers: healthy, degraded or down, and why.
 
-    Of the messages a look counts, the part delivered in time with its 95 % interval, the part its own
-    baseline is, and the errors that ended the others. What is told is minutes old: `seen` says how many. The
-    service that looks is `notifystream health`.
+    Of the messages a look counts, the part delivered in time with its 95 %
+    interval, the part its own baseline is, and the errors that ended the
+    others. What is told is minutes old: `seen` says how many. The service that
+    looks is `notifystream health`.
 
     [bold]Examples[/]
 

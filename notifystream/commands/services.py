@@ -33,10 +33,11 @@ def register(app: typer.Typer) -> None:
 def ingress(exit_with_stdin: ExitWithStdin = False) -> None:
     """Take Twilio's webhooks in: verify, write to Kafka, answer.
 
-    Needs KAFKA_BOOTSTRAP_SERVERS, SCHEMA_REGISTRY_URL, TWILIO_ACCOUNT_SID, TWILIO_AUTH_TOKEN and
-    PUBLIC_BASE_URL; listens on INGRESS_HOST and INGRESS_PORT. With INGRESS_WORKERS several processes share
-    the address, each with a journal of its own and its metrics on the next port after METRICS_PORT; without
-    METRICS_PORT metrics are at its own /metrics.
+    Needs KAFKA_BOOTSTRAP_SERVERS, SCHEMA_REGISTRY_URL, TWILIO_ACCOUNT_SID,
+    TWILIO_AUTH_TOKEN and PUBLIC_BASE_URL; listens on INGRESS_HOST and
+    INGRESS_PORT. With INGRESS_WORKERS several processes share the address, each
+    with a journal of its own and its metrics on the next port after
+    METRICS_PORT; without METRICS_PORT metrics are at its own /metrics.
 
     [bold]Example[/]: PUBLIC_BASE_URL=https://hooks.example.com notifystream ingress
     """
@@ -59,8 +60,8 @@ def ingress(exit_with_stdin: ExitWithStdin = False) -> None:
 def streams(exit_with_stdin: ExitWithStdin = False) -> None:
     """Decide: normalise requests, keep consent, fold statuses, plan attempts.
 
-    Needs KAFKA_BOOTSTRAP_SERVERS, SCHEMA_REGISTRY_URL and TWILIO_FROM. Several processes on one machine
-    need a WORKER_INSTANCE and a FAUST_DATADIR each.
+    Needs KAFKA_BOOTSTRAP_SERVERS, SCHEMA_REGISTRY_URL and TWILIO_FROM. Several
+    processes on one machine need a WORKER_INSTANCE and a FAUST_DATADIR each.
 
     [bold]Example[/]: TWILIO_FROM=+14155550100 notifystream streams
     """
@@ -75,8 +76,9 @@ def streams(exit_with_stdin: ExitWithStdin = False) -> None:
 def outbound(exit_with_stdin: ExitWithStdin = False) -> None:
     """Send through Twilio: paced per sender, journaled, never twice.
 
-    Needs KAFKA_BOOTSTRAP_SERVERS, SCHEMA_REGISTRY_URL, PUBLIC_BASE_URL, TWILIO_ACCOUNT_SID and either
-    TWILIO_API_KEY_SID with TWILIO_API_KEY_SECRET, or TWILIO_AUTH_TOKEN.
+    Needs KAFKA_BOOTSTRAP_SERVERS, SCHEMA_REGISTRY_URL, PUBLIC_BASE_URL,
+    TWILIO_ACCOUNT_SID and either TWILIO_API_KEY_SID with TWILIO_API_KEY_SECRET,
+    or TWILIO_AUTH_TOKEN.
 
     [bold]Example[/]: SENDER_RATE=3 notifystream outbound
     """
@@ -106,10 +108,12 @@ def analytics(exit_with_stdin: bool = False) -> None:
 def carriers(exit_with_stdin: ExitWithStdin = False) -> None:
     """Look carriers of recipients up for analytics, beside the pipeline: never in the way of a send.
 
-    Needs KAFKA_BOOTSTRAP_SERVERS, SCHEMA_REGISTRY_URL, CLICKHOUSE_URL and PII_HASH_KEY, and one thing to do
-    at least: CARRIER_LOOKUPS_PER_MONTH, with TWILIO_ACCOUNT_SID and an API key or the auth token (each
-    look-up is paid for); PII_HASH_KEY_PREVIOUS, while the key is changed; ANALYTICS_NUMBER_TENANTS, for
-    tenants that opted in. Waits until `notifystream analytics` has made the tables.
+    Needs KAFKA_BOOTSTRAP_SERVERS, SCHEMA_REGISTRY_URL, CLICKHOUSE_URL and
+    PII_HASH_KEY, and one thing to do at least: CARRIER_LOOKUPS_PER_MONTH, with
+    TWILIO_ACCOUNT_SID and an API key or the auth token (each look-up is paid
+    for); PII_HASH_KEY_PREVIOUS, while the key is changed;
+    ANALYTICS_NUMBER_TENANTS, for tenants that opted in. Waits until
+    `notifystream analytics` has made the tables.
 
     [bold]Example[/]: CARRIER_LOOKUPS_PER_MONTH=10000 notifystream carriers
     """
@@ -135,9 +139,9 @@ def carriers(exit_with_stdin: ExitWithStdin = False) -> None:
 def health(exit_with_stdin: ExitWithStdin = False) -> None:
     """Look at how every route delivers, and tell on route.health what changed.
 
-    Needs KAFKA_BOOTSTRAP_SERVERS, SCHEMA_REGISTRY_URL and CLICKHOUSE_URL, and waits until
-    `notifystream analytics` has made the tables. One process looks, more of them stand by.
-    `notifystream routes` shows what it told.
+    Needs KAFKA_BOOTSTRAP_SERVERS, SCHEMA_REGISTRY_URL and CLICKHOUSE_URL, and
+    waits until `notifystream analytics` has made the tables. One process looks,
+    more of them stand by. `notifystream routes` shows what it told.
 
     [bold]Example[/]: HEALTH_EVERY_S=60 notifystream health
     """

@@ -40,8 +40,9 @@ def register(app: typer.Typer) -> None:
 def analytics(context: typer.Context, exit_with_stdin: services.ExitWithStdin = False) -> None:
     """Land everything in ClickHouse, effectively once; makes and migrates its tables.
 
-    Without a subcommand it is the service. Needs KAFKA_BOOTSTRAP_SERVERS, SCHEMA_REGISTRY_URL, CLICKHOUSE_URL
-    and PII_HASH_KEY. More processes share the partitions.
+    Without a subcommand it is the service. Needs KAFKA_BOOTSTRAP_SERVERS,
+    SCHEMA_REGISTRY_URL, CLICKHOUSE_URL and PII_HASH_KEY. More processes share
+    the partitions.
 
     [bold]Example[/]: CLICKHOUSE_URL=http://localhost:8123/default notifystream analytics
     """
@@ -52,10 +53,11 @@ def analytics(context: typer.Context, exit_with_stdin: services.ExitWithStdin = 
 def migrate(dry_run: DryRun = False, as_json: AsJson = False) -> None:
     """Bring the tables of CLICKHOUSE_URL to this release, and their retention to the settings.
 
-    The analytics service does the same when it starts; this is for doing it before, and for seeing what it
-    would do. Needs CLICKHOUSE_URL, and CLICKHOUSE_CLUSTER and ANALYTICS_RETENTION_DAYS as the service has
-    them. May run any number of times and at once. A database that a newer release has been at is left alone
-    (exit code 1).
+    The analytics service does the same when it starts; this is for doing it
+    before, and for seeing what it would do. Needs CLICKHOUSE_URL, and
+    CLICKHOUSE_CLUSTER and ANALYTICS_RETENTION_DAYS as the service has them. May
+    run any number of times and at once. A database that a newer release has
+    been at is left alone (exit code 1).
 
     [bold]Examples[/]
 
@@ -91,9 +93,10 @@ def backfill(
 ) -> None:
     """Read the topics again between two times of their records and land them as the service does.
 
-    Needs the settings of the service. Rows that are there already collapse with their copies, so it may be
-    run any number of times, also beside the service. The tables must exist. What is older than the retention
-    of topic or table does not come back; who was erased and is still in Kafka does: erase again.
+    Needs the settings of the service. Rows that are there already collapse with
+    their copies, so it may be run any number of times, also beside the service.
+    The tables must exist. What is older than the retention of topic or table
+    does not come back; who was erased and is still in Kafka does: erase again.
 
     [bold]Examples[/]
 

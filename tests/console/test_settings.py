@@ -270,7 +270,7 @@ def test_the_help_of_report_says_what_each_report_answers(tmp_path: Path) -> Non
 
 
 def test_the_help_of_sql_names_views_that_there_are(tmp_path: Path) -> None:
-    told = set(re.findall(r"^\W*(\w+)\s{2,}\w+ ", run("sql", "--help", folder=tmp_path).stdout, re.MULTILINE))
+    told = set(re.findall(r"^\W*(\w+)\s{2,}\w", run("sql", "--help", folder=tmp_path).stdout, re.MULTILINE))
     made = {view for each in migrations() for view in re.findall(r"CREATE OR REPLACE VIEW (\w+)", each.text)}
     # What only the reports and the service itself read.
     assert made - told == {"live_hours"}

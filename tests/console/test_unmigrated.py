@@ -13,7 +13,7 @@ from tests.analytics.world import ClickHouse
 
 @pytest.fixture
 def empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ClickHouse]:
-    server = ClickHouse(tmp_path / "clickhouse")
+    server = ClickHouse(tmp_path)
     server.start()
     monkeypatch.setenv("CLICKHOUSE_URL", server.url)
     yield server
