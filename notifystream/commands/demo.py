@@ -21,10 +21,14 @@ from notifystream.report_table import report_table
 
 if TYPE_CHECKING:
     from sandbox.demo.plan import Plan
+    from sandbox.demo.run import Done
     from sandbox.demo.verdict import Verdict
     from sandbox.supervisor import Sandbox
+    from sinks.analytics.reports import Report
 
 _LANDING_S = 45.0
+# What follows a notification's end: a price asked for, a STOP in answer.
+_FOLLOWING_S = 20.0
 _LISTED = 10
 
 
@@ -51,11 +55,11 @@ def demo(
         bool, typer.Option("--keep", help="Leave everything up afterwards, until Ctrl-C.")
     ] = False,
 ) -> None:
-    """Run the whole pipeline here: Kafka, Twilio's simulator, the four services; nothing else is needed.
+    """Run the whole pipeline here: Kafka, Twilio's simulator, all services; nothing else is needed.
 
     Publishes events with every kind of bad input among them, waits until each has its final outcome, and
-    compares those with what the simulator really did. Exit code 0 only if nothing was sent twice, nothing
-    was lost, no outcome is wrong and none is open.
+    compares those, and every report, with what the simulator really did. Exit code 0 only if nothing was
+    sent twice, nothing was lost, no outcome is wrong and none is open, and no report has a wrong figure.
 
     [bold]Examples[/]
 
@@ -82,7 +86,16 @@ def demo(
     with _folder() as folder, ending_on_sigterm():
         box = Sandbox(options(folder, seed=seed, chaos=chaos, kafka=kafka))
         try:
-            _perform(box, plan, folder, rate=rate, deadline_s=deadline, json_file=json_file, keep=keep)
+            _perform(
+                box,
+                plan,
+                folder,
+                rate=rate,
+                deadline_s=deadline,
+                json_file=json_file,
+                keep=keep,
+                is_alone=kafka is None,
+            )
         except (SupervisorError, SimulatorError, NotWritten, NotLanded, DemoFailed) as error:
             fail(str(error))
         finally:
@@ -98,10 +111,11 @@ def _perform(
     deadline_s: float,
     json_file: Path | None,
     keep: bool,
+    is_alone: bool,
 ) -> None:
     from sandbox.demo.display import Display
     from sandbox.demo.run import Target, run
-    from sandbox.demo.warehouse import carriers, wait_for
+    from sandbox.demo.warehouse import wait_for
     from schemas.clients import Kafka
 
     with Display(stderr) as display:
@@ -122,17 +136,58 @@ def _perform(
             json_file.write_bytes(_as_json(plan, done.verdict))
         display.step("waiting for ClickHouse")
         wait_for(box.env["CLICKHOUSE_URL"], done.versions, _LANDING_S, box.children.check)
-    stdout.print(report_table(carriers(box.env["CLICKHOUSE_URL"])))
+        display.step("comparing every report with the simulator's ledger")
+        verdict, shown = _proved(box, plan, done, is_alone=is_alone)
+        if json_file is not None:
+            json_file.write_bytes(_as_json(plan, verdict))
+    stdout.print(report_table(shown))
     stdout.print()
-    _print_verdict(done.verdict)
+    _print_verdict(verdict)
     if keep:
         _stay(box, folder)
     else:
         stdout.print("\nNext: [bold]notifystream sandbox[/] keeps all of this up; then, in another terminal:")
         stdout.print('  notifystream send --tenant acme --key first --to +18205550101 --body "Hello"')
         stdout.print("  notifystream show --tenant acme --key first")
-    if not done.verdict.passed:
+    if not verdict.passed:
         fail("the pipeline did not keep its promises; the findings are above")
+
+
+def _proved(box: "Sandbox", plan: "Plan", done: "Done", *, is_alone: bool) -> "tuple[Verdict, Report]":
+    """The verdict on the reports as well, and the one on carriers. With outcomes missing there is none."""
+    from sandbox.demo.bills import fetch_bills
+    from sandbox.demo.proof import prove, with_proof
+    from sandbox.demo.reckoning import Evidence
+    from sandbox.demo.stage import QUIET_AFTER_S
+    from sandbox.demo.warehouse import Warehouse
+    from sinks.analytics.reports import ReportName
+
+    now = time.time_ns() // 1_000_000
+    with Warehouse(box.env["CLICKHOUSE_URL"]) as warehouse:
+        if done.verdict.open:
+            reports = warehouse.reports(done.began_at, now)
+            return done.verdict, reports[ReportName.CARRIERS]
+        bills = fetch_bills(box.carrier_url, box.env["TWILIO_ACCOUNT_SID"], box.env["TWILIO_AUTH_TOKEN"])
+        evidence = Evidence(
+            plan=plan,
+            ledger=done.ledger,
+            requested_at=done.requested_at,
+            answered_by=done.answered_by,
+            bills=bills,
+            quiet_ms=QUIET_AFTER_S * 1000,
+            # By the carriers service, of every number that is asked for.
+            looked_up=True,
+        )
+        proof = prove(
+            warehouse,
+            evidence,
+            done.began_at,
+            now,
+            is_alone=is_alone,
+            seconds=_FOLLOWING_S,
+            alive=box.children.check,
+        )
+    return with_proof(done.verdict, proof), proof.reports[ReportName.CARRIERS]
 
 
 def _stay(box: "Sandbox", folder: Path) -> None:

@@ -40,7 +40,7 @@ def sandbox(
         typer.Option(metavar="BOOTSTRAP", help="A Kafka that is there, instead of the embedded one."),
     ] = None,
 ) -> None:
-    """Run everything here until Ctrl-C: Kafka, registry, ClickHouse, Twilio's simulator, the four services.
+    """Run everything here until Ctrl-C: Kafka, registry, ClickHouse, Twilio's simulator, all services.
 
     Every other command finds it from this folder or below, by the env file it writes
     (.notifystream/sandbox.env); logs are in .notifystream/logs.

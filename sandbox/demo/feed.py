@@ -8,7 +8,7 @@ import time
 
 from confluent_kafka import KafkaError, Message, Producer
 
-from sandbox.demo.plan import Planned
+from sandbox.demo.plan import Kind, Planned
 from schemas.clients import Kafka
 from schemas.codec import Codec
 from schemas.topics import Topic
@@ -32,6 +32,8 @@ class Feed:
         self._failed: str | None = None
         self.written = 0
         self.acknowledged = 0
+        self.requested_at: dict[str, int] = {}
+        """The time of the event that asks for each notification first, ms since the epoch."""
 
     @property
     def done(self) -> bool:
@@ -55,12 +57,19 @@ class Feed:
             raise NotWritten(f"{self._failed}; the demo cannot judge the pipeline by what it never got")
 
     def _write(self, planned: Planned) -> None:
-        value = planned.value
+        value, now = planned.value, time.time_ns() // 1_000_000
         if planned.request is not None:
             value = self._codec.encode(Topic.NOTIFY_REQUESTED, planned.request)
         self._producer.produce(
-            Topic.NOTIFY_REQUESTED, key=planned.key.encode(), value=value, on_delivery=self._report
+            Topic.NOTIFY_REQUESTED,
+            key=planned.key.encode(),
+            value=value,
+            on_delivery=self._report,
+            timestamp=now,
         )
+        identity = planned.notification_id
+        if identity is not None and planned.kind not in (Kind.REPEAT, Kind.CONFLICT):
+            self.requested_at[identity] = now
 
     def _report(self, error: KafkaError | None, message: Message) -> None:
         if error is None:

@@ -10,10 +10,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from sandbox.carrier.control import Inbound, send_inbound
-from sandbox.carrier.ledger import fetch_ledger, fetch_pending
+from sandbox.carrier.ledger import Ledger, fetch_ledger, fetch_pending
 from sandbox.demo.display import Display, Progress
 from sandbox.demo.feed import Feed
-from sandbox.demo.plan import Plan
+from sandbox.demo.plan import Plan, Stop
+from sandbox.demo.replies import replies_of
+from sandbox.demo.stopwatch import Stopwatch
 from sandbox.demo.verdict import Verdict, judge
 from sandbox.demo.watch import Watch
 from schemas.clients import Kafka
@@ -43,12 +45,17 @@ class Target:
     disturb: Callable[[int], None] = lambda answered: None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Done:
-    """The verdict, and each judged outcome's version by id, which an analyst must find in ClickHouse."""
+    """The verdict; each judged outcome's version by id, which an analyst must find in ClickHouse; and what
+    the reports are reckoned from (`sandbox.demo.reckoning.Evidence`). Times in ms since the epoch."""
 
     verdict: Verdict
     versions: dict[str, int]
+    began_at: int
+    ledger: Ledger
+    requested_at: dict[str, int]
+    answered_by: dict[tuple[str, int], int]
 
 
 def run(plan: Plan, target: Target, display: Display, *, per_second: float, deadline_s: float) -> Done:
@@ -57,21 +64,37 @@ def run(plan: Plan, target: Target, display: Display, *, per_second: float, dead
     Raises DemoFailed, SimulatorError, NotWritten or what `target.check` raises.
     """
     codec = Codec(target.registry_url)
+    began_at = time.time_ns() // 1_000_000
     try:
         with Watch(target.kafka, codec, plan) as watch:
             display.step(f"{len(plan.stops)} people write STOP")
-            _stop(plan, target)
+            _stop(plan.stops, target)
             display.step(
                 f"{len(plan.events)} notify events from {len(set(plan.sender_tenants.values()))} tenants"
             )
             feed = Feed(target.kafka, codec, plan.events, per_second)
-            return _wait(plan, target, watch, feed, display, deadline_s)
+            stopwatch = Stopwatch(target.carrier_url)
+            verdict = _wait(plan, target, watch, feed, stopwatch, display, deadline_s)
+            ledger = stopwatch.look()
+            if not verdict.open:
+                replies = replies_of(plan, ledger)
+                display.step(f"{len(replies)} people answer an advertisement with STOP")
+                _stop(replies, target)
+                ledger = stopwatch.look()
+            return Done(
+                verdict=verdict,
+                versions={i: outcome.version for i, outcome in watch.outcomes.items()},
+                began_at=began_at,
+                ledger=ledger,
+                requested_at=feed.requested_at,
+                answered_by=stopwatch.answered_by,
+            )
     finally:
         codec.close()
 
 
-def _stop(plan: Plan, target: Target) -> None:
-    for stop in plan.stops:
+def _stop(stops: tuple[Stop, ...], target: Target) -> None:
+    for stop in stops:
         target.check()
         reply = send_inbound(target.carrier_url, Inbound(from_=stop.recipient, to=stop.sender, body="STOP"))
         if reply.status is None or not 200 <= reply.status < 300:
@@ -79,7 +102,15 @@ def _stop(plan: Plan, target: Target) -> None:
             raise DemoFailed(f"the ingress did not take a STOP: {answer}; see its log")
 
 
-def _wait(plan: Plan, target: Target, watch: Watch, feed: Feed, display: Display, deadline_s: float) -> Done:
+def _wait(
+    plan: Plan,
+    target: Target,
+    watch: Watch,
+    feed: Feed,
+    stopwatch: Stopwatch,
+    display: Display,
+    deadline_s: float,
+) -> Verdict:
     began = time.monotonic()
     pending, asked_at = 0, 0.0
     complete_since: float | None = None
@@ -92,6 +123,7 @@ def _wait(plan: Plan, target: Target, watch: Watch, feed: Feed, display: Display
         target.disturb(watch.final)
         if now - asked_at >= _PENDING_S:
             pending, asked_at = fetch_pending(target.carrier_url).total, now
+        stopwatch.look_when_due()
         display.show(_progress(plan, watch, feed, pending, now - began))
         if not (feed.done and watch.open == 0 and pending == 0):
             complete_since = None
@@ -103,7 +135,7 @@ def _wait(plan: Plan, target: Target, watch: Watch, feed: Feed, display: Display
             verdict = _judged(plan, target, watch, (answered_at if quiet else now) - began)
             waited = now - complete_since if complete_since is not None else 0.0
             if verdict.passed or late or waited > _GRACE_S:
-                return Done(verdict, {i: outcome.version for i, outcome in watch.outcomes.items()})
+                return verdict
 
 
 def _judged(plan: Plan, target: Target, watch: Watch, elapsed_s: float) -> Verdict:

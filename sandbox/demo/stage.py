@@ -15,6 +15,7 @@ from sandbox.supervisor import SandboxOptions
 
 # The slowest carrier reports after 120 s at scale 1; 15 s are then enough to call a silent one silent.
 TIME_SCALE = 0.1
+QUIET_AFTER_S = 5
 # Nobody waits for a morning: without this, what is said to half the world would depend on when the demo runs.
 POLICY: dict[str, dict[str, dict[str, dict[str, str]]]] = {
     "tenants": {"*": {"quiet_hours": {}, "retry": {"base": "1s", "settle": "1s"}}}
@@ -37,7 +38,7 @@ def options(folder: Path, *, seed: int, chaos: str, kafka: str | None) -> Sandbo
             "STREAMS_POLICY_FILE": str(policy.resolve()),
             "SENDER_RATE": "20",
             "SENDER_BURST": "20",
-            "QUIET_AFTER_S": "5",
+            "QUIET_AFTER_S": str(QUIET_AFTER_S),
             "UNCONFIRMED_AFTER_S": "15",
             "ADMISSION_AGAIN_S": "5",
             "TWILIO_CONNECT_TIMEOUT_S": "1",
@@ -45,5 +46,10 @@ def options(folder: Path, *, seed: int, chaos: str, kafka: str | None) -> Sandbo
             "CALL_WINDOW_S": "2",
             "SETTLE_AFTER_S": "6",
             "ANALYTICS_BATCH_S": "0.5",
+            # Every message is asked for its price, so that what is reported is what is billed.
+            "PRICE_AFTER_S": "2",
+            "HEALTH_EVERY_S": "5",
+            "HEALTH_GRACE_S": "15",
+            "FETCHES_PER_S": "50",
         },
     )

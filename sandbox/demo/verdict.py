@@ -18,7 +18,7 @@ from sandbox.demo.truth import Attempts, truth
 from schemas.records import NotificationOutcome
 from schemas.vocabulary import NotificationState
 
-PROMISES = ("open", "double_sends", "lost", "wrong_state", "sent_after_opt_out")
+PROMISES = ("open", "double_sends", "lost", "wrong_state", "sent_after_opt_out", "wrong_figures")
 """The fields of a verdict that must be zero."""
 
 _UNSUBSCRIBED = 21610
@@ -35,7 +35,8 @@ class Finding(msgspec.Struct, frozen=True):
 
 class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     """`requested` are events; what follows down to `open` is notifications by outcome, except `accepted`:
-    notifications of which the ledger accepted a message. `api_calls` are creates the ledger saw."""
+    notifications of which the ledger accepted a message. `api_calls` are creates the ledger saw. `figures`
+    are those of the reports that were compared with the ledger (`sandbox.demo.proof`)."""
 
     requested: int
     duplicates: int
@@ -55,6 +56,9 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     wrong_state: int
     sent_after_opt_out: int
     elapsed_s: float
+    reports_checked: int = 0
+    figures: int = 0
+    wrong_figures: int = 0
     findings: tuple[Finding, ...] = ()
 
     @property

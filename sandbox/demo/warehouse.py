@@ -2,12 +2,17 @@
 
 import time
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
+from types import TracebackType
+from typing import Self
 
 from sinks.analytics.clickhouse import connect
 from sinks.analytics.reports import Report, ReportName, report
+from sinks.analytics.rollups import refresh
 
 _POLL_S = 0.3
+# The first gives the hours their prices, which touches them.
+_SUMMINGS = 3
 
 
 class NotLanded(Exception):
@@ -39,10 +44,25 @@ def wait_for(url: str, versions: Mapping[str, int], seconds: float, check: Calla
         client.close()
 
 
-def carriers(url: str) -> Report:
-    """Deliverability by carrier over the last day, as `notifystream report carriers` has it."""
-    client = connect(url)
-    try:
-        return report(client, ReportName.CARRIERS, datetime.now(UTC) - timedelta(days=1))
-    finally:
-        client.close()
+class Warehouse:
+    """What an analyst asks for. A context manager; for one thread."""
+
+    def __init__(self, url: str) -> None:
+        self._client = connect(url)
+
+    def reports(self, since: int, now: int) -> dict[ReportName, Report]:
+        """Every report over what was requested since then, as of now. Times in ms since the epoch."""
+        begin, moment = (datetime.fromtimestamp(at / 1000, UTC) for at in (since, now))
+        return {name: report(self._client, name, begin, now=moment) for name in ReportName}
+
+    def sum_up(self) -> bool:
+        """Make the sums of all touched hours now; False when some are touched again and again."""
+        return any(refresh(self._client, settles_ms=0).left == 0 for _ in range(_SUMMINGS))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._client.close()

@@ -5,6 +5,15 @@
 
 from sandbox.supervisor.child import ChildDied, ChildSpec, SupervisorError
 from sandbox.supervisor.children import Children
-from sandbox.supervisor.stack import SERVICES, Sandbox, SandboxOptions
+from sandbox.supervisor.stack import BESIDE, SERVICES, Sandbox, SandboxOptions
 
-__all__ = ["SERVICES", "ChildDied", "ChildSpec", "Children", "Sandbox", "SandboxOptions", "SupervisorError"]
+__all__ = [
+    "BESIDE",
+    "SERVICES",
+    "ChildDied",
+    "ChildSpec",
+    "Children",
+    "Sandbox",
+    "SandboxOptions",
+    "SupervisorError",
+]

@@ -16,7 +16,8 @@ from tests.waiting import wait_until
 
 FIELDS = {
     "requested", "duplicates", "invalid", "suppressed", "accepted", "delivered", "undelivered", "failed",
-    "unconfirmed", "open", "api_calls", "double_sends", "lost", "wrong_state", "elapsed_s",
+    "unconfirmed", "open", "api_calls", "double_sends", "lost", "wrong_state", "elapsed_s", "reports_checked",
+    "figures", "wrong_figures",
 }  # fmt: skip
 
 
@@ -68,7 +69,7 @@ def test_the_demo_keeps_every_promise_and_says_so_in_json(tmp_path: Path) -> Non
     assert ran.returncode == 0, ran.stdout + ran.stderr
     verdict = json.loads(file.read_text())
     assert verdict.keys() >= FIELDS
-    zeros = ("open", "double_sends", "lost", "wrong_state", "sent_after_opt_out")
+    zeros = ("open", "double_sends", "lost", "wrong_state", "sent_after_opt_out", "wrong_figures")
     assert {name: verdict[name] for name in zeros} == dict.fromkeys(zeros, 0)
     assert verdict["requested"] == 80
     assert verdict["duplicates"] == 3
@@ -77,6 +78,8 @@ def test_the_demo_keeps_every_promise_and_says_so_in_json(tmp_path: Path) -> Non
     )
     ended = sum(verdict[name] for name in ("delivered", "undelivered", "failed", "unconfirmed"))
     assert ended + verdict["suppressed"] + verdict["invalid"] + verdict["dead_letters"] == 80 - 3 - 1
+    assert verdict["reports_checked"] == 12
+    assert verdict["figures"] > 1_000
     assert "Deliverability by carrier" in ran.stdout
 
 
