@@ -23,17 +23,16 @@ _MILLIONTH = 0.0000011
 def costs(tries: Sequence[Try]) -> Sheet:
     """What the simulator bills for what left, to the millionth: it is asked for each of these prices.
 
-    But for the attempts before one of which nothing was heard: those are asked for when that one is given up,
-    which may be too late. What is not told of them is estimated, and the sum the same: a segment has one
-    price here.
+    But for attempts that were followed by another: those are asked for when that one has ended, which may be
+    later than is still asked. What is not told of them is estimated, and the sum the same: a segment has
+    one price here.
     """
     rows = {}
     lasts = {each.notification_id: each for each in tries}
     for group, members in grouped(tries, ("country", "channel")).items():
         priced = [each for each in members if _is_priced(each)]
         delivered = sum(each.ending == "delivered" for each in members)
-        late = [each for each in priced if lasts[each.notification_id].ending == "unconfirmed"]
-        late = [each for each in late if each is not lasts[each.notification_id]]
+        late = [each for each in priced if each is not lasts[each.notification_id]]
         told, untold = _told(priced), _told(late)
         rows[group] = {
             "attempts": len(members),
