@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from schemas.clients import Config, Kafka
 from schemas.codec import Codec
 from schemas.records import DeadLetter
 from schemas.topics import Topic
@@ -142,14 +143,25 @@ def test_a_registry_away_is_waited_for_and_no_dead_letter(
 
 
 def test_two_sinks_share_the_work_and_a_leaving_one_loses_nothing(around: World) -> None:
-    with sinking(around.config(batch_rows=5)):
+    kafka = _SoonBalanced(bootstrap_servers=around.kafka.bootstrap_servers)
+    with sinking(around.config(batch_rows=5, kafka=kafka)):
         around.write(Topic.STATUS, *(examples.status(str(n)) for n in range(100)), key="a")
-        with sinking(around.config(batch_rows=5)):
+        with sinking(around.config(batch_rows=5, kafka=kafka)):
             for number in range(100, 200):
                 around.write(Topic.STATUS, examples.status(str(number)), key=str(number))
         around.write(Topic.STATUS, *(examples.status(str(n)) for n in range(200, 300)), key="b")
         around.wait_for_rows("status_events", 300)
         wait_until(lambda: around.committed(Topic.STATUS) == 300, WAIT_S, "all to be committed")
+
+
+class _SoonBalanced(Kafka, frozen=True, kw_only=True):
+    """The embedded broker makes a rebalance last as long as a session, less a second: 9 s by our settings."""
+
+    def consumer(self, client_id: str, group: str) -> Config:
+        return super().consumer(client_id, group) | {
+            "session.timeout.ms": 4_000,
+            "heartbeat.interval.ms": 500,
+        }
 
 
 def _waits(what: str) -> float:
