@@ -162,6 +162,15 @@ def test_what_the_readme_tells_an_operator_of_analytics_works(
     assert capsys.readouterr().out.strip()
 
 
+def test_every_link_within_the_readme_leads_to_a_heading() -> None:
+    prose = re.sub(r"```.*?```", "", README, flags=re.S)
+    headings = re.findall(r"^#+ (.*)$", prose, re.M)
+    there = {re.sub(r"[^\w -]", "", heading).lower().replace(" ", "-") for heading in headings}
+    wanted = set(re.findall(r"\]\(#([^)]+)\)", prose))
+    assert wanted
+    assert wanted - there == set()
+
+
 def test_the_producer_in_the_readme_is_about_twenty_lines() -> None:
     (block,) = re.findall(r"```python\n(.*?)```", README, re.S)
     assert len(block.splitlines()) <= 30
