@@ -1,5 +1,6 @@
 """What the README tells a newcomer to type, typed."""
 
+import io
 import json
 import os
 import re
@@ -160,6 +161,20 @@ def test_what_the_readme_tells_an_operator_of_analytics_works(
     monkeypatch.setenv("NOTIFYSTREAM_ENV_FILE", str(sandbox / ".notifystream" / "sandbox.env"))
     assert main(shlex.split(line)) == 0, capsys.readouterr().err
     assert capsys.readouterr().out.strip()
+
+
+def test_erasing_as_the_readme_says_reads_the_number_from_stdin_and_asks_about_the_key_when_nobody_is_found(
+    sandbox: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    line = ["analytics", "erase", "-", "--dry-run"]
+    assert line in typed()
+    monkeypatch.setenv("NOTIFYSTREAM_ENV_FILE", str(sandbox / ".notifystream" / "sandbox.env"))
+    monkeypatch.setattr("sys.stdin", io.StringIO("+447400999999\n"))
+    assert main(line) == 0
+    told = capsys.readouterr()
+    assert "0 rows of 0 notifications would be erased" in told.out
+    assert "is PII_HASH_KEY the key" in told.err
+    assert "447400999999" not in told.out + told.err
 
 
 def test_every_link_within_the_readme_leads_to_a_heading() -> None:
