@@ -32,7 +32,7 @@ def clickhouse(answer_s: int | None = None) -> Iterator["Client"]:
     try:
         yield client
     except ClickHouseError as refused:
-        fail(f"ClickHouse at {public(url)}: {_first_words(str(refused))}")
+        fail(f"ClickHouse at {public(url)}: {_first_words(str(refused))}{_hint(str(refused))}")
     finally:
         client.close()
 
@@ -41,3 +41,13 @@ def _first_words(message: str) -> str:
     """ClickHouse's own words; the driver wraps them in its own and repeats the URL."""
     found = re.search(r"(?:Code: \d+\. )?DB::Exception: (.*)", message, re.DOTALL)
     return found[1].strip() if found else message
+
+
+def _hint(message: str) -> str:
+    """What to do where it is more than what was asked for that is wrong."""
+    if "UNKNOWN_TABLE" not in message:
+        return ""
+    return (
+        "\nIf this is one of the pipeline's tables or views, the database has none yet or those of an older "
+        "release: run `notifystream analytics migrate`"
+    )

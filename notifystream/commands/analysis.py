@@ -20,7 +20,6 @@ from sinks.analytics.reports import Report, ReportName
 
 AsJson = Annotated[bool, typer.Option("--json", help="JSON: one array of objects.")]
 AsCsv = Annotated[bool, typer.Option("--csv", help="CSV with a header line.")]
-_UNKNOWN_TABLE = "UNKNOWN_TABLE"
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
@@ -76,8 +75,6 @@ def report(
 
     notifystream report latency --since 2026-11-20T08:00 --csv
     """
-    from clickhouse_connect.driver.exceptions import DatabaseError
-
     from sinks.analytics.errors import UnknownReport
     from sinks.analytics.reports import report as make
 
@@ -88,13 +85,6 @@ def report(
             made = make(client, name, start, until=end, tenant=tenant, by=dimensions)
         except UnknownReport as unknown:
             fail(str(unknown), WRONG_USE)
-        except DatabaseError as refused:
-            if _UNKNOWN_TABLE not in str(refused):
-                raise
-            fail(
-                "the database has not the tables that reports read, or those of an older release: run "
-                "`notifystream analytics migrate`, or start `notifystream analytics`, which does it too"
-            )
     of_whom = "" if tenant is None else f" of tenant {tenant}"
     _print(
         made, as_json, as_csv, f"Nothing since {since}{'' if until is None else f' until {until}'}{of_whom}."
