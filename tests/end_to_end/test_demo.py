@@ -79,7 +79,7 @@ def test_the_demo_keeps_every_promise_and_says_so_in_json(tmp_path: Path) -> Non
     ended = sum(verdict[name] for name in ("delivered", "undelivered", "failed", "unconfirmed"))
     assert ended + verdict["suppressed"] + verdict["invalid"] + verdict["dead_letters"] == 80 - 3 - 1
     assert verdict["reports_checked"] == 12
-    assert verdict["figures"] > 1_000
+    assert verdict["figures"] > 500
     assert "Deliverability by carrier" in ran.stdout
 
 

@@ -12,7 +12,7 @@ from sandbox.demo.reckoning import of_attempts, of_money_and_time, of_people
 from sandbox.demo.reckoning.evidence import Evidence
 from sandbox.demo.reckoning.fates import fates_of
 from sandbox.demo.reckoning.of_money_and_time import PRICES
-from sandbox.demo.reckoning.sheet import Difference, Sheet, compared
+from sandbox.demo.reckoning.sheet import Compared, Difference, Sheet, compared
 from sandbox.demo.reckoning.tries import tries_of
 from sinks.analytics.reports import Report, ReportName
 
@@ -23,7 +23,8 @@ LIVE, SUMMED = "live", "summed"
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """How many reports and figures were compared, and which figures are wrong."""
+    """How many reports and figures were compared, and which figures are wrong. A figure counts once, though
+    it is looked at both live and summed."""
 
     reports: int
     figures: int
@@ -55,20 +56,23 @@ def sheets_of(evidence: Evidence, now: int) -> dict[ReportName, Sheet]:
 def check(evidence: Evidence, live: Reports, summed: Reports | None, now: int) -> Checked:
     """All reports; of the live ones all but the prices. Without `summed`, the live ones alone."""
     sheets = sheets_of(evidence, now)
-    checked = Checked(0, 0, ())
+    figures = 0
+    differences: list[Difference] = []
     for name, sheet in sheets.items():
-        checked = _added(checked, _without_prices(sheet), live[name], LIVE)
+        last = _judged(_without_prices(sheet), live[name], LIVE)
+        differences += last.differences
         if summed is not None:
-            checked = _added(checked, sheet, summed[name], SUMMED)
-            checked = _added(checked, _as(live[name], sheet), summed[name], "summed, not as live")
-    return replace(checked, reports=len(sheets))
+            last = _judged(sheet, summed[name], SUMMED)
+            differences += last.differences
+            differences += _judged(_as(live[name], sheet), summed[name], f"{SUMMED}, not as live").differences
+        figures += last.figures
+    return Checked(len(sheets), figures, tuple(differences))
 
 
-def _added(before: Checked, sheet: Sheet, made: Report, hours: str) -> Checked:
+def _judged(sheet: Sheet, made: Report, hours: str) -> Compared:
     is_by_kind = sheet.report == ReportName.ANOMALIES and sheet.keys == ("kind",)
-    figures, differences = compared(sheet, of_people.by_kind(made) if is_by_kind else made)
-    told = tuple(replace(difference, hours=hours) for difference in differences)
-    return Checked(before.reports, before.figures + figures, before.differences + told)
+    found = compared(sheet, of_people.by_kind(made) if is_by_kind else made)
+    return Compared(found.figures, tuple(replace(each, hours=hours) for each in found.differences))
 
 
 def _without_prices(sheet: Sheet) -> Sheet:
