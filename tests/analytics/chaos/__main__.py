@@ -30,7 +30,7 @@ def main() -> int:
         help="seconds without a database; 0 for none (default: %(default)s)",
     )
     parser.add_argument(
-        "--blinks", type=int, default=1, help="kill -9 of the database, back at once (default: %(default)s)"
+        "--blinks", type=int, default=2, help="kill -9 of the database, back at once (default: %(default)s)"
     )
     parser.add_argument("--no-third", action="store_true", help="let no third sink join")
     parser.add_argument("--seed", type=int, help="of the run to repeat (default: a new one, printed)")

@@ -42,7 +42,7 @@ class Terms:
     events: int = 500_000
     kills: int = 10
     away_s: float = 10.0
-    blinks: int = 1
+    blinks: int = 2
     third: bool = True
     sabotage: str | None = None
     limit_s: float = 900.0
