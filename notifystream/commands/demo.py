@@ -21,14 +21,10 @@ from notifystream.report_table import report_table
 
 if TYPE_CHECKING:
     from sandbox.demo.plan import Plan
-    from sandbox.demo.run import Done
     from sandbox.demo.verdict import Verdict
     from sandbox.supervisor import Sandbox
-    from sinks.analytics.reports import Report
 
 _LANDING_S = 45.0
-# What follows a notification's end: a price asked for, a STOP in answer.
-_FOLLOWING_S = 20.0
 _LISTED = 10
 
 
@@ -114,9 +110,11 @@ def _perform(
     is_alone: bool,
 ) -> None:
     from sandbox.demo.display import Display
+    from sandbox.demo.proof import judge_reports
     from sandbox.demo.run import Target, run
     from sandbox.demo.warehouse import wait_for
     from schemas.clients import Kafka
+    from sinks.analytics.reports import ReportName
 
     with Display(stderr) as display:
         box.start(display.step)
@@ -137,10 +135,10 @@ def _perform(
         display.step("waiting for ClickHouse")
         wait_for(box.env["CLICKHOUSE_URL"], done.versions, _LANDING_S, box.children.check)
         display.step("comparing every report with the simulator's ledger")
-        verdict, shown = _proved(box, plan, done, is_alone=is_alone)
+        verdict, reports = judge_reports(plan, done, box, is_alone=is_alone)
         if json_file is not None:
             json_file.write_bytes(_as_json(plan, verdict))
-    stdout.print(report_table(shown))
+    stdout.print(report_table(reports[ReportName.CARRIERS]))
     stdout.print()
     _print_verdict(verdict)
     if keep:
@@ -151,43 +149,6 @@ def _perform(
         stdout.print("  notifystream show --tenant acme --key first")
     if not verdict.passed:
         fail("the pipeline did not keep its promises; the findings are above")
-
-
-def _proved(box: "Sandbox", plan: "Plan", done: "Done", *, is_alone: bool) -> "tuple[Verdict, Report]":
-    """The verdict on the reports as well, and the one on carriers. With outcomes missing there is none."""
-    from sandbox.demo.bills import fetch_bills
-    from sandbox.demo.proof import prove, with_proof
-    from sandbox.demo.reckoning import Evidence
-    from sandbox.demo.stage import QUIET_AFTER_S
-    from sandbox.demo.warehouse import Warehouse
-    from sinks.analytics.reports import ReportName
-
-    now = time.time_ns() // 1_000_000
-    with Warehouse(box.env["CLICKHOUSE_URL"]) as warehouse:
-        if done.verdict.open:
-            reports = warehouse.reports(done.began_at, now)
-            return done.verdict, reports[ReportName.CARRIERS]
-        bills = fetch_bills(box.carrier_url, box.env["TWILIO_ACCOUNT_SID"], box.env["TWILIO_AUTH_TOKEN"])
-        evidence = Evidence(
-            plan=plan,
-            ledger=done.ledger,
-            requested_at=done.requested_at,
-            answered_by=done.answered_by,
-            bills=bills,
-            quiet_ms=QUIET_AFTER_S * 1000,
-            # By the carriers service, of every number that is asked for.
-            looked_up=True,
-        )
-        proof = prove(
-            warehouse,
-            evidence,
-            done.began_at,
-            now,
-            is_alone=is_alone,
-            seconds=_FOLLOWING_S,
-            alive=box.children.check,
-        )
-    return with_proof(done.verdict, proof), proof.reports[ReportName.CARRIERS]
 
 
 def _stay(box: "Sandbox", folder: Path) -> None:

@@ -11,12 +11,19 @@ from dataclasses import dataclass
 
 import msgspec
 
+from sandbox.demo.bills import fetch_bills
+from sandbox.demo.plan import Plan
 from sandbox.demo.reckoning import Checked, Evidence, check
+from sandbox.demo.run import Done
+from sandbox.demo.stage import QUIET_AFTER_S
 from sandbox.demo.verdict import Finding, Verdict
 from sandbox.demo.warehouse import NotLanded, Warehouse
+from sandbox.supervisor import Sandbox
 from sinks.analytics.reports import Report, ReportName
 
 _AGAIN_S = 1.0
+# What may follow a notification's end: its price asked for, a STOP in answer.
+_FOLLOWING_S = 20.0
 _HOUR_MS = 3_600_000
 
 
@@ -24,6 +31,40 @@ _HOUR_MS = 3_600_000
 class Proof:
     checked: Checked
     reports: dict[ReportName, Report]
+
+
+def judge_reports(
+    plan: Plan, done: Done, box: Sandbox, *, is_alone: bool
+) -> tuple[Verdict, dict[ReportName, Report]]:
+    """The demo's verdict on its reports as well, and those. While outcomes are open there is nothing to hold
+    reports against: the verdict stays as it is.
+
+    Raises SimulatorError, ClickHouseAway, or what `prove` raises.
+    """
+    now = time.time_ns() // 1_000_000
+    with Warehouse(box.env["CLICKHOUSE_URL"]) as warehouse:
+        if done.verdict.open:
+            return done.verdict, warehouse.reports(done.began_at, now)
+        evidence = Evidence(
+            plan=plan,
+            ledger=done.ledger,
+            requested_at=done.requested_at,
+            answered_by=done.answered_by,
+            bills=fetch_bills(box.carrier_url, box.env["TWILIO_ACCOUNT_SID"], box.env["TWILIO_AUTH_TOKEN"]),
+            quiet_ms=QUIET_AFTER_S * 1000,
+            # By the carriers service, of every number that is asked for.
+            looked_up=True,
+        )
+        proof = prove(
+            warehouse,
+            evidence,
+            done.began_at,
+            now,
+            is_alone=is_alone,
+            seconds=_FOLLOWING_S,
+            alive=box.children.check,
+        )
+    return with_proof(done.verdict, proof), proof.reports
 
 
 def prove(
@@ -37,7 +78,7 @@ def prove(
     alive: Callable[[], None],
 ) -> Proof:
     """Over what was requested since `began_ms`, as of `now`; `is_alone`: nobody else's requests are in that
-    hour. Times in ms since the epoch.
+    hour; else the window begins within it, and its rows are read both times. Times in ms since the epoch.
 
     Raises NotLanded when ClickHouse's hours do not come to rest, or what `alive` raises when a process died.
     """

@@ -10,7 +10,9 @@ from rich.console import Console
 from sandbox.demo import stage
 from sandbox.demo.display import Display
 from sandbox.demo.plan import make_plan
-from sandbox.demo.run import Done, Target, run
+from sandbox.demo.proof import judge_reports
+from sandbox.demo.run import Target, run
+from sandbox.demo.verdict import Verdict
 from sandbox.demo.warehouse import wait_for
 from sandbox.supervisor import SERVICES, Sandbox
 from schemas.clients import Kafka
@@ -37,7 +39,7 @@ class Killer:
             self._box.children.restart(name)
 
 
-def performed(folder: Path, kafka: KafkaHandle, *, messages: int, seed: int, kills: bool) -> Done:
+def performed(folder: Path, kafka: KafkaHandle, *, messages: int, seed: int, kills: bool) -> Verdict:
     plan = make_plan(messages, seed, label=os.urandom(6).hex())
     box = Sandbox(stage.options(folder, seed=seed, chaos="default", kafka=kafka.bootstrap))
     killer = Killer(box, messages, seed)
@@ -58,20 +60,23 @@ def performed(folder: Path, kafka: KafkaHandle, *, messages: int, seed: int, kil
                 deadline_s=240.0,
             )
         wait_for(box.env["CLICKHOUSE_URL"], done.versions, 90.0, box.children.check)
+        verdict, _ = judge_reports(plan, done, box, is_alone=False)
     finally:
         box.stop()
     assert sorted(killer.killed) == (sorted(SERVICES) if kills else [])
-    return done
+    return verdict
 
 
 def test_the_demo_keeps_every_promise_on_a_real_kafka(tmp_path: Path, untouched_kafka: KafkaHandle) -> None:
-    done = performed(tmp_path, untouched_kafka, messages=150, seed=7, kills=False)
-    assert done.verdict.passed, done.verdict
+    verdict = performed(tmp_path, untouched_kafka, messages=150, seed=7, kills=False)
+    assert verdict.passed, verdict
+    assert verdict.reports_checked == 12
 
 
 @pytest.mark.chaos
 def test_nothing_is_lost_or_sent_twice_when_each_service_is_killed_once(
     tmp_path: Path, untouched_kafka: KafkaHandle, seed: int
 ) -> None:
-    done = performed(tmp_path, untouched_kafka, messages=200, seed=seed, kills=True)
-    assert done.verdict.passed, done.verdict
+    verdict = performed(tmp_path, untouched_kafka, messages=200, seed=seed, kills=True)
+    assert verdict.passed, verdict
+    assert verdict.reports_checked == 12
