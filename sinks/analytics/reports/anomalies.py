@@ -86,7 +86,7 @@ def _held(client: "Client", window: Window) -> Iterator[Finding]:
         client, ATTEMPTS, window, ("tenant", "sender"), ("held",), "held > 0"
     ):
         evidence = "the provider's call had no answer, and nothing proves what became of it"
-        yield "held", f"{tenant} {sender}", held, evidence, "notifystream held"
+        yield "held", f"{tenant} {sender}", held, evidence, "notifystream held list"
 
 
 def _strangers(client: "Client", window: Window) -> Iterator[Finding]:
@@ -112,5 +112,5 @@ def _dead_letters(client: "Client", window: Window) -> Iterator[Finding]:
             f"{topic}, given up by {stage}",
             count,
             f"{reason}: {detail}",
-            "notifystream dlq",
+            "notifystream deadletters list",
         )
