@@ -155,7 +155,7 @@ def test_records_given_up_are_found_by_topic_stage_and_reason_without_what_was_i
         ("notify.requested, given up by streams.intake", "not-avro", 1),
         ("twilio.status, given up by sinks.analytics", "not-avro", 1),
     }
-    assert {row["look_at"] for row in rows} == {"notifystream dlq"}
+    assert {row["look_at"] for row in rows} == {"notifystream deadletters list"}
     assert not any(examples.RECIPIENT in str(row) or examples.BODY in str(row) for row in rows)
     assert all("a value with # in it" in row["evidence"] for row in rows)
 

@@ -257,7 +257,13 @@ REPORTS: dict[ReportName, Report] = {
     ),
     ReportName.ANOMALIES: table(
         "kind where count evidence look_at",
-        ("dead letters", "notify.requested, given up by intake", 1, "no schema", "notifystream dlq"),
+        (
+            "dead letters",
+            "notify.requested, given up by intake",
+            1,
+            "no schema",
+            "notifystream deadletters list",
+        ),
     ),
     ReportName.UNCONFIRMED: table("age open unconfirmed held attempts", ("under 1 h", 0, 1, 0, 1)),
 }
