@@ -11,6 +11,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 from typer.main import get_command
 
@@ -40,6 +41,21 @@ def typed() -> list[list[str]]:
     return found
 
 
+def _ended(process: subprocess.Popen[bytes]) -> int:
+    """Its exit code. What does not end says which of its processes are left."""
+    try:
+        return process.wait(60)
+    except subprocess.TimeoutExpired:
+        left = [
+            " ".join(each.cmdline()[1:4]) for each in psutil.Process(process.pid).children(recursive=True)
+        ]
+        process.kill()
+        process.wait()
+        raise AssertionError(
+            f"the sandbox did not end within a minute of Ctrl-C; left were: {left}"
+        ) from None
+
+
 @pytest.fixture(scope="module")
 def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """The folder of a running `notifystream sandbox`."""
@@ -53,7 +69,7 @@ def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
             yield folder
         finally:
             process.send_signal(signal.SIGINT)
-            assert process.wait(60) == 0
+            assert _ended(process) == 0
 
 
 def settings(sandbox: Path) -> dict[str, str]:
