@@ -30,7 +30,8 @@ test: setup ## the tests; those on a real Kafka are skipped, and say so, without
 	$(BIN)/python -m pytest -m "not chaos" -n 2 --dist loadfile --no-loadscope-reorder
 
 chaos: setup ## the crash tests on a real Kafka: kill -9 and standstills against the simulator's ledger
-	$(BIN)/python -m pytest -m chaos -n 2 --dist load --maxschedchunk 1
+	$(BIN)/python -m pytest -m "chaos and not alone" -n 2 --dist load --maxschedchunk 1
+	$(BIN)/python -m pytest -m alone
 
 chaos-streams: setup kafka ## 20,000 notifications through kills, a standstill and a rebalance, then the verdict
 	$(BIN)/python -m tests.streams.chaos

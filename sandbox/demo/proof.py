@@ -23,7 +23,7 @@ from sinks.analytics.reports import Report, ReportName
 
 _AGAIN_S = 1.0
 # What may follow a notification's end: its price asked for, a STOP in answer.
-_FOLLOWING_S = 20.0
+_FOLLOWING_S = 30.0
 _HOUR_MS = 3_600_000
 
 

@@ -47,7 +47,7 @@ def options(folder: Path, *, seed: int, chaos: str, kafka: str | None) -> Sandbo
             "SETTLE_AFTER_S": "6",
             "ANALYTICS_BATCH_S": "0.5",
             # Every message is asked for its price, so that what is reported is what is billed.
-            "PRICE_AFTER_S": "2",
+            "PRICE_AFTER_S": "3",
             "HEALTH_EVERY_S": "5",
             "HEALTH_GRACE_S": "15",
             "FETCHES_PER_S": "50",

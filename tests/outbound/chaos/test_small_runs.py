@@ -24,7 +24,10 @@ def test_two_kills_and_a_rebalance_send_nothing_twice_and_lose_nothing(tmp_path:
 LONGER = {"full-bucket": (4_000, 8)}
 
 
-@pytest.mark.parametrize("broken", SABOTAGE)
+@pytest.mark.parametrize(
+    "broken",
+    [pytest.param(name, marks=pytest.mark.alone if name in LONGER else ()) for name in SABOTAGE],
+)
 def test_a_broken_promise_does_not_pass(broken: str, tmp_path: Path, seed: int) -> None:
     commands, kills = LONGER.get(broken, (1_500, 4))
     terms = Terms(seed, commands=commands, kills=kills, freeze=False, sabotage=broken, limit_s=200)
