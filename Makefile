@@ -27,7 +27,7 @@ sandbox: setup ## the same servers and services, staying up until Ctrl-C
 	$(BIN)/notifystream sandbox
 
 test: setup ## the tests; those on a real Kafka are skipped, and say so, without Java and Maven
-	$(BIN)/python -m pytest -m "not chaos" -n 2 --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest -m "not chaos" -n 3 --dist loadfile --no-loadscope-reorder
 
 chaos: setup ## the crash tests on a real Kafka: kill -9 and standstills against the simulator's ledger
 	$(BIN)/python -m pytest -m "chaos and not alone" -n 2 --dist load --maxschedchunk 1
