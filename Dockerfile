@@ -1,4 +1,4 @@
-# The one image of the four services; the command says which of them runs.
+# The one image of all services; the command says which of them runs.
 #
 # requirements.lock pins everything this repository uses, the tests' and the sandbox's tools included (chDB
 # alone is as large as all of the below). So the image does not install the lock: it installs what
