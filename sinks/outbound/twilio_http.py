@@ -14,6 +14,8 @@ from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 import aiohttp
+from aiohttp.abc import AbstractStreamWriter
+from aiohttp.helpers import set_exception
 from twilio.http import AsyncHttpClient
 from twilio.http.response import Response
 
@@ -45,7 +47,7 @@ current_call: ContextVar[Call] = ContextVar("current_call")
 
 
 class _Connector(aiohttp.TCPConnector):
-    """Hands out a connection only to a call that may still begin."""
+    """Hands out a connection only to a call that may still begin, and does not waste one on another."""
 
     async def connect(self, *arguments: Any, **options: Any) -> aiohttp.connector.Connection:
         connection = await super().connect(*arguments, **options)
@@ -55,6 +57,30 @@ class _Connector(aiohttp.TCPConnector):
             raise NotBegun
         call.may_be_written = True
         return connection
+
+
+class _Request(aiohttp.ClientRequest):
+    """Looks at the clock right before the bytes go out.
+
+    aiohttp writes in a task of its own: between the connection and its first byte lies a turn of the loop,
+    with all that other calls do in it, and a process may stand still there for longer than anybody waits.
+    """
+
+    async def write_bytes(
+        self,
+        writer: AbstractStreamWriter,
+        conn: aiohttp.connector.Connection,
+        content_length: int | None = None,
+    ) -> None:
+        call = current_call.get()
+        protocol = conn.protocol
+        if protocol is not None and time.monotonic() > call.begin_before:
+            # The headers are in the writer's buffer still; the body would have taken them along.
+            call.may_be_written = False
+            set_exception(protocol, NotBegun())
+            conn.close()
+            return
+        await super().write_bytes(writer, conn, content_length)
 
 
 class TwilioHttp(AsyncHttpClient):  # type: ignore[misc]
@@ -69,6 +95,7 @@ class TwilioHttp(AsyncHttpClient):  # type: ignore[misc]
         super().__init__(None, True, None)
         self._base = urlsplit(base_url) if base_url is not None else None
         self._session = aiohttp.ClientSession(
+            request_class=_Request,
             connector=_Connector(limit=pool, keepalive_timeout=30),
             cookie_jar=aiohttp.DummyCookieJar(),
             timeout=aiohttp.ClientTimeout(
