@@ -28,7 +28,7 @@ from tests.waiting import wait_until
 
 ACCEPTED, IN_DOUBT, HELD = CommandResult.ACCEPTED, CommandResult.IN_DOUBT, CommandResult.HELD
 ABSENT = CommandResult.ABSENT
-WAIT_S = 30.0
+WAIT_S = 60.0
 
 
 class Steered:
