@@ -221,6 +221,21 @@ def test_an_opt_out_of_all_tenants_answers_the_last_message_of_any(client: Clien
     assert found == {"acme": 0, "globex": 1}
 
 
+def test_an_opt_out_later_than_a_week_answers_nothing_however_long_the_window(client: Client) -> None:
+    day = 24 * HOUR_MS
+    land(
+        client,
+        [
+            Notification("a", recipient_hash="ann", requested_at=START),
+            Notification("b", recipient_hash="bob", requested_at=START),
+            OptOut("ann", START + 7 * day),
+            OptOut("bob", START + 7 * day - 1),
+        ],
+    )
+    (row,) = dicts(asked(client, "optouts", START, START + 30 * day))
+    assert (row["sent"], row["opt_outs"]) == (2, 1)
+
+
 def test_costs_are_the_last_prices_told_and_the_rest_is_estimated(client: Client, seed: int) -> None:
     chance = random.Random(seed)
     made = messages(seed)
