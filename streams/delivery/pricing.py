@@ -1,9 +1,10 @@
 """Asking what a message cost, some time after its end: the provider prices messages later than it reports.
 
 Pure. Guarantees: only when the deployment wants it (`price_after_ms`), only of messages that are billed, a
-few times at most, less and less often, and not any more once a price is known. Leaves to others: the fetch
-itself within its budget (`sinks.outbound.fetches`), and the price, which goes with the fetched status to
-ClickHouse.
+few times at most, less and less often, and not any more once a price is known; the last question can be
+answered as long as the row is remembered, so that a standstill of whoever asks or answers costs no price.
+Leaves to others: the fetch itself within its budget (`sinks.outbound.fetches`), and the price, which goes
+with the fetched status to ClickHouse.
 """
 
 from msgspec.structs import replace
@@ -29,7 +30,8 @@ def price_due_at(row: NotificationRow, policy: DeliveryPolicy) -> int | None:
 def ask_for_prices(
     row: NotificationRow, request: NotificationRequest, policy: DeliveryPolicy
 ) -> tuple[NotificationRow, list[Emit]]:
-    """The row with what is asked for now noted, one question a message whatever time has gone by."""
+    """The row with what is asked for now noted, one question a message whatever time has gone by. Each may
+    be answered until the next one is due."""
     effects: list[Emit] = []
     for attempt in row.attempts:
         asked, due_at = attempt, _due_at(attempt, policy)
@@ -38,7 +40,7 @@ def ask_for_prices(
             at, due_at = due_at, _due_at(asked, policy)
         if asked is not attempt:
             row = row.with_attempt(asked)
-            effects.append(writing.ask_price(request, asked, at, at + (policy.price_after_ms or 0)))
+            effects.append(writing.ask_price(request, asked, at, due_at or at + policy.remember_ms))
     return row, effects
 
 

@@ -226,8 +226,11 @@ class Steps:
         asked = replace(attempt, fetches=attempt.fetches + 1)
         self._set(asked)
         is_quiet = attempt.last_news_at + self.policy.quiet_after_ms <= due_at
-        if is_quiet or due_at == last_fetch_at(attempt, self.policy):
-            self.effects.append(writing.fetch(request, asked, due_at, last_at))
+        is_last = due_at == last_fetch_at(attempt, self.policy)
+        if is_quiet or is_last:
+            # After a standstill all questions are late; the answer to the last still shows through the end.
+            not_after = last_at + self.policy.remember_ms if is_last else last_at
+            self.effects.append(writing.fetch(request, asked, due_at, not_after))
         return True
 
     def _reopen(self, closed: Closed, last: AttemptState | None) -> bool:

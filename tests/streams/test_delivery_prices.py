@@ -31,7 +31,13 @@ def test_a_price_is_asked_for_later_and_later_and_three_times_at_most() -> None:
     commands = asked(delivered())
     assert [each.created_at for each in commands] == [ENDED_AT + times * AFTER_MS for times in (1, 3, 7)]
     assert [each.command_id for each in commands] == [f"{NID}:1:price:{number}" for number in (1, 2, 3)]
-    assert {(each.sid, each.not_after - each.created_at) for each in commands} == {(sid(), AFTER_MS)}
+    assert {each.sid for each in commands} == {sid()}
+
+
+def test_a_question_about_a_price_can_be_answered_until_the_next_and_the_last_while_remembered() -> None:
+    first, second, third = asked(delivered())
+    assert (first.not_after, second.not_after) == (second.created_at, third.created_at)
+    assert third.not_after == third.created_at + POLICY.remember_ms
 
 
 def test_a_price_that_is_known_is_not_asked_for() -> None:
@@ -76,11 +82,23 @@ def test_every_message_of_a_notification_is_asked_about_once_it_has_ended() -> N
     assert len(prices) == 6
 
 
-def test_a_standstill_over_several_questions_costs_one() -> None:
+def test_a_standstill_over_all_questions_leaves_one_that_can_still_be_answered() -> None:
     story = delivered()
-    late = 8 * AFTER_MS
+    late = 48 * AFTER_MS
     story.feed(TimerTick(notification_id=NID, due_at=T0 + late, fired_at=T0 + late), at=late)
-    assert [each.command_id for each in story.commands(CommandKind.FETCH)] == [f"{NID}:1:price:3"]
+    (question,) = story.commands(CommandKind.FETCH)
+    assert question.command_id == f"{NID}:1:price:3"
+    assert question.not_after > T0 + late
+
+
+def test_an_attempt_that_was_repeated_after_long_is_still_asked_about() -> None:
+    story = accepted(ASKING)
+    story.feed(undelivered(30003))
+    story.next_attempt()
+    late = 48 * AFTER_MS
+    story.feed(callback("delivered", attempt=2, at=late))
+    questions = [each for each in asked(story) if each.command_id.startswith(f"{NID}:1:price:")]
+    assert questions[-1].not_after > T0 + late
 
 
 def test_nobody_is_asked_for_a_price_by_default() -> None:

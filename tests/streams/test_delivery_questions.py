@@ -72,11 +72,23 @@ def test_every_question_to_the_provider_has_an_id_of_its_own() -> None:
     assert len(ids) >= 4
 
 
-def test_a_question_is_worthless_when_the_message_has_been_given_up() -> None:
+def test_every_question_but_the_last_is_worthless_when_the_message_has_been_given_up() -> None:
     story = accepted()
-    story.tick()
-    (fetch,) = story.commands(CommandKind.FETCH)
-    assert (fetch.created_at, fetch.not_after) == (T0 + FIRST_AT, T0 + 10 + POLICY.unconfirmed_after_ms)
+    story.to_the_end()
+    given_up_at = T0 + 10 + POLICY.unconfirmed_after_ms
+    *earlier, last = story.commands(CommandKind.FETCH)
+    assert earlier[0].created_at == T0 + FIRST_AT
+    assert {question.not_after for question in earlier} == {given_up_at}
+    assert last.not_after == given_up_at + POLICY.remember_ms
+
+
+def test_an_answer_to_the_last_question_counts_after_the_message_was_given_up() -> None:
+    story = accepted()
+    story.to_the_end()
+    assert story.state is S.UNCONFIRMED
+    (last,) = story.commands(CommandKind.FETCH)[-1:]
+    story.feed(callback("delivered", at=last.not_after - T0 - 1, source="poll"))
+    assert story.state is S.DELIVERED
 
 
 @pytest.mark.parametrize("priority", list(Priority))

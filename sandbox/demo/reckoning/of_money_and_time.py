@@ -21,34 +21,28 @@ _MILLIONTH = 0.0000011
 
 
 def costs(tries: Sequence[Try]) -> Sheet:
-    """What the simulator bills for what left, to the millionth: it is asked for each of these prices.
-
-    But for attempts that were followed by another: those are asked for when that one has ended, which may be
-    later than is still asked. What is not told of them is estimated, and the sum the same: a segment has
-    one price here.
-    """
-    rows = {}
-    lasts = {each.notification_id: each for each in tries}
+    """What the simulator bills for what left, to the millionth: it is asked for each of these prices."""
+    rows: dict[tuple[Value, ...], Mapping[str, Cell]] = {}
     for group, members in grouped(tries, ("country", "channel")).items():
         priced = [each for each in members if _is_priced(each)]
         delivered = sum(each.ending == "delivered" for each in members)
-        late = [each for each in priced if each is not lasts[each.notification_id]]
-        told, untold = _told(priced), _told(late)
+        told = _told(priced)
         rows[group] = {
             "attempts": len(members),
             "delivered": delivered,
             "segments": sum(each.segments for each in members),
-            "priced": Between(len(priced) - len(late), len(priced)) if late else len(priced),
+            "priced": len(priced),
             "currency": _unit(tries),
-            "told": _between(told - untold, told),
-            "estimated": _between(Decimal(0), untold),
-            "cost": _between(told, told),
-            "cost_per_delivered": _between(told / delivered, told / delivered) if delivered else None,
+            "told": _about(told),
+            "estimated": _about(Decimal(0)),
+            "cost": _about(told),
+            "cost_per_delivered": _about(told / delivered) if delivered else None,
         }
     return Sheet(ReportName.COSTS, ("country", "channel"), rows)
 
 
 def latency(evidence: Evidence, tries: Sequence[Try]) -> Sheet:
+    """Where no news is certain to have come, there may be no row."""
     by: dict[tuple[Value, ...], tuple[list[Wait], list[Wait]]] = {}
     spans = (waits.requested_to_sent(evidence, tries), waits.sent_to_delivered(evidence, tries))
     for number, found in enumerate(spans):
@@ -61,7 +55,10 @@ def latency(evidence: Evidence, tries: Sequence[Try]) -> Sheet:
         }
         for group, (to_sent, to_delivered) in by.items()
     }
-    return Sheet(ReportName.LATENCY, ("country", "carrier"), rows)
+    uncertain = frozenset(
+        group for group, found in by.items() if not any(wait.span for waited in found for wait in waited)
+    )
+    return Sheet(ReportName.LATENCY, ("country", "carrier"), rows, uncertain)
 
 
 def providers(evidence: Evidence, tries: Sequence[Try]) -> Sheet:
@@ -113,6 +110,6 @@ def _unit(tries: Sequence[Try]) -> str:
     return next((each.bill.unit for each in tries if each.bill is not None and _is_priced(each)), "")
 
 
-def _between(low: Decimal, high: Decimal) -> Between:
+def _about(cost: Decimal) -> Between:
     """To a millionth, as reports round."""
-    return Between(float(low) - _MILLIONTH, float(high) + _MILLIONTH)
+    return Between(float(cost) - _MILLIONTH, float(cost) + _MILLIONTH)
