@@ -67,9 +67,14 @@ def performed(folder: Path, kafka: KafkaHandle, *, messages: int, seed: int, kil
     return verdict
 
 
+def told(verdict: Verdict) -> str:
+    """Every finding on a line of its own, as pytest would cut their repr."""
+    return "\n".join(f"{each.kind} {each.notification_id}: {each.what}" for each in verdict.findings)
+
+
 def test_the_demo_keeps_every_promise_on_a_real_kafka(tmp_path: Path, untouched_kafka: KafkaHandle) -> None:
     verdict = performed(tmp_path, untouched_kafka, messages=150, seed=7, kills=False)
-    assert verdict.passed, verdict
+    assert verdict.passed, told(verdict)
     assert verdict.reports_checked == 12
 
 
@@ -78,5 +83,5 @@ def test_nothing_is_lost_or_sent_twice_when_each_service_is_killed_once(
     tmp_path: Path, untouched_kafka: KafkaHandle, seed: int
 ) -> None:
     verdict = performed(tmp_path, untouched_kafka, messages=200, seed=seed, kills=True)
-    assert verdict.passed, verdict
+    assert verdict.passed, told(verdict)
     assert verdict.reports_checked == 12

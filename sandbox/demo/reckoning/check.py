@@ -80,7 +80,7 @@ def _without_prices(sheet: Sheet) -> Sheet:
         key: {column: cell for column, cell in cells.items() if column not in PRICES}
         for key, cells in sheet.rows.items()
     }
-    return Sheet(sheet.report, sheet.keys, rows)
+    return Sheet(sheet.report, sheet.keys, rows, sheet.uncertain)
 
 
 def _as(live: Report, sheet: Sheet) -> Sheet:

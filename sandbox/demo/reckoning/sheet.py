@@ -24,11 +24,13 @@ Cell: TypeAlias = Value | Between
 
 @dataclass(frozen=True, slots=True)
 class Sheet:
-    """A report's rows by the values of its `keys`, with the columns that are known."""
+    """A report's rows by the values of its `keys`, with the columns that are known; those in `uncertain` may
+    also not be there."""
 
     report: str
     keys: tuple[str, ...]
     rows: Mapping[tuple[Value, ...], Mapping[str, Cell]]
+    uncertain: frozenset[tuple[Value, ...]] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +72,8 @@ def compared(sheet: Sheet, made: Report) -> Compared:
     for key, cells in sheet.rows.items():
         figures += len(cells)
         if key not in found:
-            differences.append(_difference(sheet, key, _ROWS, "0", "1"))
+            if key not in sheet.uncertain:
+                differences.append(_difference(sheet, key, _ROWS, "0", "1"))
             continue
         for column, cell in cells.items():
             ours = found[key][made.columns.index(column)]
