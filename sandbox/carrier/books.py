@@ -15,14 +15,14 @@ from sandbox.carrier.ledger import (
     Handset,
     Ledger,
     OptOut,
-    RefusedList,
     SeenInbound,
+    SeenList,
     SeenRequest,
     SimMessage,
 )
 from sandbox.carrier.messages import Message
 
-Record = SeenRequest | SimMessage | Handset | OptOut | CallbackAttempt | SeenInbound | RefusedList
+Record = SeenRequest | SimMessage | Handset | OptOut | CallbackAttempt | SeenInbound | SeenList
 
 
 class Books:
@@ -35,7 +35,7 @@ class Books:
         self._opt_outs: list[OptOut] = []
         self._callbacks: list[CallbackAttempt] = []
         self._inbound: list[SeenInbound] = []
-        self._refused_lists: list[RefusedList] = []
+        self._lists: list[SeenList] = []
         self._file: IO[bytes] | None = None if file is None else file.open("ab", buffering=0)
         self._open = 0
 
@@ -102,10 +102,10 @@ class Books:
         self._inbound.append(inbound)
         self._write(inbound)
 
-    def refused(self, refused: RefusedList) -> None:
-        """A list of messages was asked for in vain."""
-        self._refused_lists.append(refused)
-        self._write(refused)
+    def listed(self, seen: SeenList) -> None:
+        """A list of messages was asked for."""
+        self._lists.append(seen)
+        self._write(seen)
 
     def settled(self, message: Message) -> None:
         """Nothing about this message will change any more."""
@@ -121,7 +121,7 @@ class Books:
             opt_outs=tuple(self._opt_outs),
             callbacks=tuple(self._callbacks),
             inbound=tuple(self._inbound),
-            refused_lists=tuple(self._refused_lists),
+            lists=tuple(self._lists),
         )
 
     def _write(self, record: Record) -> None:

@@ -123,12 +123,12 @@ class SeenInbound(msgspec.Struct, frozen=True, kw_only=True, tag="inbound"):
     failure: Failure | None
 
 
-class RefusedList(msgspec.Struct, frozen=True, kw_only=True, tag="refused_list"):
-    """A list of messages that was asked for and refused; `to` is the filter as it came."""
+class SeenList(msgspec.Struct, frozen=True, kw_only=True, tag="list"):
+    """A list of messages that was asked for; `to` is the filter as it came, `error_code` is of a refusal."""
 
     to: str
     at_ms: int
-    error_code: int
+    error_code: int | None
 
 
 class Ledger(msgspec.Struct, frozen=True, kw_only=True):
@@ -141,7 +141,7 @@ class Ledger(msgspec.Struct, frozen=True, kw_only=True):
     opt_outs: tuple[OptOut, ...]
     callbacks: tuple[CallbackAttempt, ...]
     inbound: tuple[SeenInbound, ...]
-    refused_lists: tuple[RefusedList, ...] = ()
+    lists: tuple[SeenList, ...] = ()
 
 
 class Pending(msgspec.Struct, frozen=True, kw_only=True):

@@ -22,7 +22,7 @@ from sandbox.carrier.books import Books
 from sandbox.carrier.draws import Answer
 from sandbox.carrier.errors import ApiError
 from sandbox.carrier.exchange import Exchange, Placed
-from sandbox.carrier.ledger import Connection, RefusedList, SeenRequest
+from sandbox.carrier.ledger import Connection, SeenList, SeenRequest
 from sandbox.carrier.messages import Message, window_of
 from sandbox.carrier.request import Address, address_of
 from sandbox.carrier.resource import Feedback, date_of, error_body, messages_uri, page_of, resource_of
@@ -88,8 +88,7 @@ class MessagesApi:
                 if number is not None:
                     self._books.ended(number, Connection.ANSWERED, error.http_status, error.code)
                 elif handler == self._list:
-                    to = request.query_params.get("To", "")
-                    self._books.refused(RefusedList(to=to, at_ms=self._now_ms(), error_code=error.code))
+                    self._listed(request, error.code)
             finally:
                 self._in_hand -= 1
             if answer is None:
@@ -184,7 +183,12 @@ class MessagesApi:
         created_before = self._now_ms() - self._settings.list_lag_ms
         found, more = self._exchange.messages.find(to, sender, window, after, size, created_before)
         account = self._settings.account.sid
+        self._listed(request, None)
         return _json(page_of(account, found, filters=filters, page=max(page, 0), size=size, more=more), 200)
+
+    def _listed(self, request: Request, error_code: int | None) -> None:
+        to = request.query_params.get("To", "")
+        self._books.listed(SeenList(to=to, at_ms=self._now_ms(), error_code=error_code))
 
     async def _fetch(self, request: Request) -> Response:
         return self._shown(self._message(request))

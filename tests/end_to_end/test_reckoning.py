@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sandbox.carrier.ledger import SeenList
 from sandbox.demo.reckoning import Difference, check, waits
 from sandbox.demo.reckoning.evidence import Evidence
 from sandbox.demo.reckoning.of_money_and_time import PRICES
@@ -18,12 +19,14 @@ from sinks.analytics.facts import BUCKET_RATIO
 from sinks.analytics.reports import Report, ReportName, Value
 from tests.end_to_end.reckoned import (
     ACME,
+    FILTERED,
     LEDGER,
     NOON,
     NOW,
     PLAN,
     READER,
     REPORTS,
+    SILENT,
     evidence,
     posted,
 )
@@ -143,6 +146,22 @@ def test_a_call_that_never_got_there_is_an_attempt_that_was_not_sent() -> None:
     assert found["failed"] == ("1", "0")
     assert found["not_sent"] == ("0", "1")
     assert "attempts" not in found
+
+
+def test_a_refusal_that_its_caller_had_to_look_for_is_an_attempt_that_was_not_sent() -> None:
+    def looked_for(person: str, at: int) -> set[tuple[str, str, str]]:
+        listed = SeenList(to=person, at_ms=NOON + at, error_code=None)
+        found = differences(
+            REPORTS, given_evidence=evidence(msgspec.structs.replace(LEDGER, lists=(listed,)))
+        )
+        return {
+            (each.column, each.ours, each.must_be)
+            for each in found
+            if each.report == ReportName.COUNTRIES and each.column in ("failed", "not_sent", "attempts")
+        }
+
+    assert looked_for(FILTERED, 1_000) == {("failed", "1", "0"), ("not_sent", "0", "1")}
+    assert looked_for(FILTERED, 100) == looked_for(FILTERED, 2_001) == looked_for(SILENT, 1_000) == set()
 
 
 def test_news_that_may_be_lost_may_count_or_not() -> None:

@@ -5,6 +5,7 @@ Guarantees: one `Try` for each attempt the ledger saw, for each one that must li
 should not have been tried at all.
 """
 
+import math
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -55,6 +56,9 @@ class Try(NamedTuple):
 def tries_of(evidence: Evidence) -> tuple[Try, ...]:
     """All of them, in the plan's order."""
     messages = {message.sid: message for message in evidence.ledger.messages}
+    lists: dict[str, list[int]] = {}
+    for asked in evidence.ledger.lists:
+        lists.setdefault(asked.to, []).append(asked.at_ms)
     seen: dict[str, dict[int, SeenRequest]] = {}
     for request in evidence.ledger.requests:
         reference = attempt_of(request.status_callback)
@@ -64,12 +68,16 @@ def tries_of(evidence: Evidence) -> tuple[Try, ...]:
         each
         for planned in evidence.plan.events
         if planned.kind in (Kind.NOTIFICATION, Kind.STOPPED)
-        for each in _of_one(evidence, planned, seen.get(planned.notification_id or "", {}), messages)
+        for each in _of_one(evidence, planned, seen.get(planned.notification_id or "", {}), messages, lists)
     )
 
 
 def _of_one(
-    evidence: Evidence, planned: Planned, seen: dict[int, SeenRequest], messages: dict[str, SimMessage]
+    evidence: Evidence,
+    planned: Planned,
+    seen: dict[int, SeenRequest],
+    messages: dict[str, SimMessage],
+    lists: dict[str, list[int]],
 ) -> Iterator[Try]:
     assert planned.request is not None
     if not seen and planned.kind is Kind.STOPPED:
@@ -80,7 +88,8 @@ def _of_one(
         channel = "whatsapp" if request.to.startswith("whatsapp:") else "sms"
         asked = seen.get(attempt)
         message = messages.get(asked.sid) if asked is not None and asked.sid is not None else None
-        yield _try(evidence, planned, attempt, channel, asked, message)
+        refused = asked is not None and _refused(asked) and not _looked_for(seen, attempt, lists)
+        yield _try(evidence, planned, attempt, channel, asked if refused else None, message)
 
 
 def _try(
@@ -88,7 +97,7 @@ def _try(
     planned: Planned,
     attempt: int,
     channel: str,
-    asked: SeenRequest | None,
+    refused: SeenRequest | None,
     message: SimMessage | None,
 ) -> Try:
     assert planned.request is not None
@@ -100,8 +109,8 @@ def _try(
         ending = _ENDING_OF.get(message.final_status, "open")
         code = message.final_error_code or 0
         bill = evidence.bills.get(message.sid)
-    elif asked is not None and _refused(asked):
-        ending, code = "failed", asked.error_code or 0
+    elif refused is not None:
+        ending, code = "failed", refused.error_code or 0
     source = "lookup" if evidence.looked_up else "prefix"
     if carrier == "unknown" or (source == "prefix" and country in _WITHOUT_PREFIXES):
         carrier, source = "unknown", "unknown"
@@ -125,6 +134,14 @@ def _refused(request: SeenRequest) -> bool:
     """Whether the simulator said no, and nothing can exist because of it."""
     status = request.http_status or 0
     return request.sid is None and 400 <= status < 500 and status != _REQUEST_TIMEOUT
+
+
+def _looked_for(seen: dict[int, SeenRequest], attempt: int, lists: dict[str, list[int]]) -> bool:
+    """Whether messages to the recipient were listed between this attempt's call and the next one's: whoever
+    called did not hear the answer, or not in time, and a refusal was no end to them."""
+    call = seen[attempt]
+    until = min((later.at_ms for number, later in seen.items() if number > attempt), default=math.inf)
+    return any(call.at_ms < at < until for at in lists.get(call.to, ()))
 
 
 def _segments(planned: Planned, channel: str) -> int:

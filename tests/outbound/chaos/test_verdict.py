@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from sandbox.carrier.ledger import Connection, Handset, Ledger, RefusedList, SeenRequest, SimMessage
+from sandbox.carrier.ledger import Connection, Handset, Ledger, SeenList, SeenRequest, SimMessage
 from schemas.records import AttemptEvent, DeadLetter, OutboundCommand
 from schemas.vocabulary import CommandResult, ErrorClass, Priority
 from tests.outbound.chaos.outside import Place
@@ -211,8 +211,8 @@ def test_a_held_one_is_explained_by_a_message_that_may_be_another_ones() -> None
 
 def test_a_held_one_is_explained_by_a_provider_that_refused_to_list() -> None:
     events = {ONE.command_id: [event(ONE, R.IN_DOUBT), event(ONE, R.HELD)]}
-    refused = RefusedList(to=ONE.recipient, at_ms=49_500, error_code=20429)
-    ledger = msgspec.structs.replace(EMPTY, requests=(call(ONE),), refused_lists=(refused,))
+    refused = SeenList(to=ONE.recipient, at_ms=49_500, error_code=20429)
+    ledger = msgspec.structs.replace(EMPTY, requests=(call(ONE),), lists=(refused,))
     story = {ONE.command_id: Story(0, Kind.ORDINARY, ONE, Priority.NORMAL)}
     assert judge(story, events, ledger, (), ()).wrong == []
 

@@ -115,8 +115,9 @@ class _Seen:
         self.shown: Counter[str] = Counter(handset.sid for handset in ledger.handsets)
         self.of_pair: dict[_Pair, list[SimMessage]] = {}
         self.in_vain: dict[str, list[int]] = {}
-        for refused in ledger.refused_lists:
-            self.in_vain.setdefault(refused.to, []).append(refused.at_ms)
+        for asked in ledger.lists:
+            if asked.error_code is not None:
+                self.in_vain.setdefault(asked.to, []).append(asked.at_ms)
         for message in ledger.messages:
             sender = message.service or message.sender or ""
             self.of_pair.setdefault(_Pair(sender, message.to), []).append(message)

@@ -11,7 +11,7 @@ import aiohttp
 import pytest
 from twilio.auth_strategy.auth_strategy import AuthStrategy
 from twilio.auth_strategy.auth_type import AuthType
-from twilio.base.exceptions import TwilioRestException
+from twilio.base.exceptions import TwilioException, TwilioRestException
 from twilio.credential.credential_provider import CredentialProvider
 from twilio.http.async_http_client import AsyncTwilioHttpClient
 from twilio.rest import Client
@@ -210,6 +210,16 @@ def test_a_list_filters_by_recipient_sender_and_time(simulator: Simulator) -> No
     assert found(date_sent_before=before - timedelta(minutes=1)) == []
     assert found(date_sent=before) == [theirs, mine]
     assert found(date_sent=before - timedelta(days=2)) == []
+
+
+def test_the_ledger_has_the_lists_that_were_asked_for(simulator: Simulator) -> None:
+    to = "+15555550124"
+    before = simulator.ledger().lists
+    simulator.client().messages.list(to=to)
+    with pytest.raises(TwilioException):
+        simulator.client(secret="wrong").messages.list(to=to)
+    asked = simulator.ledger().lists[len(before) :]
+    assert [(each.to, each.error_code) for each in asked] == [(to, None), (to, 20003)]
 
 
 def test_a_long_list_is_read_page_by_page(simulator: Simulator) -> None:
