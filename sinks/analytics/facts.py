@@ -44,9 +44,10 @@ def _attributed(table: str, others: str = "") -> str:
         FROM (SELECT * FROM {table} FINAL WHERE {{hours}} AND {{rows}}) AS m
         LEFT JOIN
         (
-            SELECT notification_id, carrier, country FROM notification_carriers FINAL WHERE {{hours}}
+            SELECT notification_id, requested_at, carrier, country FROM notification_carriers FINAL
+            WHERE {{hours}}
         ) AS c
-        ON c.notification_id = m.notification_id
+        ON c.notification_id = m.notification_id AND c.requested_at = m.requested_at
         """  # noqa: S608 - of constants
 
 

@@ -42,12 +42,14 @@ Answer: TypeAlias = Line | NotNow
 
 
 class Seen(NamedTuple):
-    """One request to a number, at its own time (ms), and the hour (s) its figures are counted in."""
+    """One request to a number, with the time that counts for the number (`at`), that which the request says
+    (both ms) and the hour (s) its figures are counted in."""
 
     number: str
     tenant: str
     notification_id: str
     at: int
+    requested_at: int
     hour: int
 
     @classmethod
@@ -56,7 +58,7 @@ class Seen(NamedTuple):
         requested = request.requested_at
         at = min(max(requested, EARLIEST_MS), now)
         hour = requested // _HOUR_MS * _HOUR_S
-        return cls(request.recipient, request.tenant, request.notification_id, at, hour)
+        return cls(request.recipient, request.tenant, request.notification_id, at, requested, hour)
 
 
 class Observation(NamedTuple):
@@ -69,10 +71,12 @@ class Observation(NamedTuple):
 
 
 class Attribution(NamedTuple):
-    """What stands for one notification: a row of notification_carriers."""
+    """What stands for one request: a row of notification_carriers. A notification may have been requested
+    more than once, of different people."""
 
     hour: int
     notification_id: str
+    requested_at: int
     valid_from: int
     line: Line
 
@@ -142,5 +146,13 @@ def attributed(
         stood = [one for one in known.get(hashes[request.number], ()) if one.valid_from <= request.at]
         if stood and 0 <= request.hour <= _LAST_HOUR:
             latest = max(stood, key=lambda one: (one.valid_from, one.checked_at))
-            rows.append(Attribution(request.hour, request.notification_id, latest.valid_from, latest.line))
+            rows.append(
+                Attribution(
+                    request.hour,
+                    request.notification_id,
+                    request.requested_at,
+                    latest.valid_from,
+                    latest.line,
+                )
+            )
     return tuple(rows)

@@ -21,7 +21,7 @@ T = TypeVar("T")
 _INSERT = {"async_insert": 0, "wait_end_of_query": 1}
 _OBSERVATION = ("recipient_hash", "valid_from", "checked_at", *Line._fields)
 _LINE = tuple(name for name in Line._fields if name != "error_code")
-_ATTRIBUTION = ("hour", "notification_id", "valid_from", *_LINE)
+_ATTRIBUTION = ("hour", "notification_id", "requested_at", "valid_from", *_LINE)
 
 
 class Store:
@@ -77,7 +77,10 @@ class Store:
         self._insert(
             "notification_carriers",
             _ATTRIBUTION,
-            [(one.hour, one.notification_id, one.valid_from, *_told(one.line)) for one in attributions],
+            [
+                (one.hour, one.notification_id, one.requested_at, one.valid_from, *_told(one.line))
+                for one in attributions
+            ],
         )
 
     def keep_observations(self, observations: Sequence[Observation]) -> None:

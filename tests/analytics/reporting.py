@@ -115,11 +115,11 @@ class OptOut:
 
 @dataclass(frozen=True)
 class LookedUp:
-    """A row of notification_carriers; `hour` in s."""
+    """A row of notification_carriers, but for its hour."""
 
     notification_id: str
     carrier: str
-    hour: int
+    requested_at: int = START
     valid_from: int = START
     country: str = ""
     mcc: str = "262"
@@ -140,7 +140,8 @@ def land(client: Client, rows: Iterable[Row]) -> None:
     """One block per table, as a sink does it."""
     by_type: dict[type[Row], list[dict[str, Any]]] = {}
     for row in rows:
-        by_type.setdefault(type(row), []).append(asdict(row))
+        hour = {"hour": row.requested_at // HOUR_MS * HOUR_MS // 1000} if isinstance(row, LookedUp) else {}
+        by_type.setdefault(type(row), []).append(asdict(row) | hour)
     for row_type, block in by_type.items():
         names = list(block[0])
         client.insert(_TABLES[row_type], [[row[name] for name in names] for row in block], column_names=names)
@@ -197,10 +198,12 @@ def standing_notifications(rows: Iterable[Notification]) -> list[Notification]:
 
 
 def carriers_told(rows: Iterable[Row]) -> dict[str, str]:
-    """The latest look-up's carrier, by notification."""
+    """The latest look-up's carrier, by notification: of those for the request that its rows name."""
+    rows = list(rows)
+    named = {row.notification_id: row.requested_at for row in rows if isinstance(row, Message | Notification)}
     latest: dict[str, LookedUp] = {}
     for row in rows:
-        if isinstance(row, LookedUp):
+        if isinstance(row, LookedUp) and named.get(row.notification_id) == row.requested_at:
             before = latest.get(row.notification_id)
             if before is None or before.valid_from < row.valid_from:
                 latest[row.notification_id] = row

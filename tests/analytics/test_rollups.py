@@ -87,12 +87,14 @@ def version_of(run: str, number: int, version: int, start: int) -> list[Row]:
         "requested_at": requested,
     }
     status = chance.choice(list(STATES))
-    looked_up = LookedUp(
-        identity, chance.choice(["O2", ""]), requested // HOUR_MS * HOUR_MS // 1000, requested + version
-    )
+    looked_up = LookedUp(identity, chance.choice(["O2", ""]), requested, requested + version)
+    # The request once more, in another hour, and perhaps to somebody else.
+    another = start + (requested - start + HOUR_MS) % (HOURS * HOUR_MS)
+    repeated = LookedUp(identity, "Lycamobile", another)
     rows: list[Row] = [Notification(state=STATES[status], final=status != "sent", reason=status[:3], **about)]
     # Known before, with or after the outcome it is about.
     rows += [looked_up] if chance.random() < 0.4 else []
+    rows += [repeated] if chance.random() < 0.2 else []
     for attempt in range(1, 2 + version // 3):
         sent = requested + chance.randrange(1, 900_000) if chance.random() < 0.7 else None
         rows.append(
@@ -385,7 +387,6 @@ def test_the_view_deliverability_says_what_the_report_says_settled_or_not(fresh:
 
 @pytest.mark.parametrize("settled", [False, True], ids=["live", "settled"])
 def test_a_look_up_overrules_the_prefix_in_every_figure_by_carrier(fresh: Client, settled: bool) -> None:
-    hour = START // 1000
     about: dict[str, Any] = {"status": "delivered", "sent_at": START + 100, "delivered_at": START + 300}
     rows: list[Row] = [Message(key, **about) for key in ("told", "ported", "unknown", "failed")]
     rows += [Notification(key) for key in ("told", "ported", "unknown", "failed")]
@@ -395,11 +396,11 @@ def test_a_look_up_overrules_the_prefix_in_every_figure_by_carrier(fresh: Client
     land(
         fresh,
         [
-            LookedUp("told", "O2", hour),
-            LookedUp("ported", "O2", hour),
-            LookedUp("ported", "Vodafone", hour, valid_from=START + 1),
+            LookedUp("told", "O2"),
+            LookedUp("ported", "O2"),
+            LookedUp("ported", "Vodafone", valid_from=START + 1),
             # The provider knows no carrier of it.
-            LookedUp("failed", "", hour),
+            LookedUp("failed", ""),
         ],
     )
     if settled:
@@ -416,6 +417,30 @@ def test_a_look_up_overrules_the_prefix_in_every_figure_by_carrier(fresh: Client
     funnel = dicts(asked(fresh, "funnel", by=("carrier",)))
     assert {row["carrier"]: row["reached"] for row in funnel if row["stage"] == "delivered"} == {
         "O2": 1, "Vodafone": 1, "Telekom": 2,
+    }  # fmt: skip
+    for view in ("deliverability", "attributed_messages"):
+        count = "sum(attempts)" if view == "deliverability" else "count()"
+        told = fresh.query(f"SELECT carrier, carrier_source, {count} FROM {view} GROUP BY ALL")  # noqa: S608
+        assert {tuple(row[:2]): row[2] for row in told.result_rows} == expected, view
+
+
+@pytest.mark.parametrize("settled", [False, True], ids=["live", "settled"])
+@pytest.mark.parametrize("later_ms", [1, HOUR_MS], ids=["the same hour", "another hour"])
+def test_the_look_up_for_a_repeat_to_somebody_else_changes_nothing(
+    fresh: Client, settled: bool, later_ms: int
+) -> None:
+    for key in ("told", "untold"):
+        land(fresh, [Message(key, sent_at=START, delivered_at=START + 100), Notification(key)])
+        land(fresh, [LookedUp(key, "Lycamobile", START + later_ms, valid_from=START + later_ms)])
+    land(fresh, [LookedUp("told", "O2")])
+    if settled:
+        refresh(fresh, settles_ms=0)
+    expected = {("O2", "lookup"): 1, ("Telekom", "prefix"): 1}
+    asked_of = {"by": ("carrier", "carrier_source"), "until": START + 2 * HOUR_MS}
+    assert {row[:2]: row[2] for row in asked(fresh, "deliverability", **asked_of).rows} == expected
+    funnel = dicts(asked(fresh, "funnel", by=("carrier",), until=START + 2 * HOUR_MS))
+    assert {row["carrier"]: row["reached"] for row in funnel if row["stage"] == "delivered"} == {
+        "O2": 1, "Telekom": 1,
     }  # fmt: skip
     for view in ("deliverability", "attributed_messages"):
         count = "sum(attempts)" if view == "deliverability" else "count()"

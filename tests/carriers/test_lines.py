@@ -47,7 +47,7 @@ def test_no_request_is_of_the_future_or_of_a_time_no_column_holds(requested_at: 
 
 def test_a_possible_time_stays() -> None:
     hour = NOW // 3_600_000 * 3600
-    assert _seen(NOW + 1) == Seen(NUMBER, "acme", examples.nid("n"), NOW, hour)
+    assert _seen(NOW + 1) == Seen(NUMBER, "acme", examples.nid("n"), NOW, NOW + 1, hour)
 
 
 def test_an_unknown_number_is_due_and_a_known_one_is_not() -> None:
@@ -98,7 +98,7 @@ def test_a_notification_gets_what_stood_when_it_was_requested() -> None:
     history = (_stood(NOW - 10, "O2"), _stood(NOW - 5, "Telekom"), _stood(NOW - 2, "Vodafone"))
     at = _seen(NOW - 5)
     assert attributed([at], {NUMBER: HASH}, history) == (
-        Attribution(at.hour, examples.nid("n"), NOW - 5, history[1].line),
+        Attribution(at.hour, examples.nid("n"), NOW - 5, NOW - 5, history[1].line),
     )
     assert _carriers(_seen(NOW - 6), *history) == ["O2"]
     assert _carriers(_seen(NOW), *history) == ["Vodafone"]

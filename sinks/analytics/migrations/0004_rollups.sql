@@ -128,13 +128,15 @@ TTL hour + INTERVAL 400 DAY
 SETTINGS ttl_only_drop_parts = 1;
 
 -- What stood for each notification's number when it was requested, as far as a look-up had told: so that reports need
--- not search a person's history for every message. valid_from is that of the look-up; should a notification be given
--- two, the later one stands.
+-- not search a person's history for every message. A row is of one request: a repeat of it, or other content under the
+-- same key, may be about another number and in another hour, and is told from the first by requested_at, which the
+-- outcome names. valid_from is that of the look-up; should a request be given two, the later one stands.
 -- Written by `notifystream carriers` (0006); a look-up costs money, so this is not made again from the topics.
 CREATE TABLE IF NOT EXISTS notification_carriers
 (
     hour             DateTime('UTC') CODEC(Delta, ZSTD(1)) COMMENT 'Of the request',
     notification_id  String CODEC(ZSTD(1)),
+    requested_at     DateTime64(3, 'UTC') CODEC(Delta, ZSTD(1)),
     valid_from       DateTime64(3, 'UTC') CODEC(Delta, ZSTD(1)),
     carrier          LowCardinality(String),
     mcc              LowCardinality(String),
@@ -144,7 +146,7 @@ CREATE TABLE IF NOT EXISTS notification_carriers
 )
 ENGINE = ReplacingMergeTree(valid_from)
 PARTITION BY toYYYYMM(hour)
-ORDER BY (hour, notification_id)
+ORDER BY (hour, notification_id, requested_at)
 TTL hour + INTERVAL 400 DAY
 SETTINGS ttl_only_drop_parts = 1;
 

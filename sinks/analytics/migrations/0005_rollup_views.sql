@@ -63,9 +63,9 @@ FROM
         FROM (SELECT * FROM messages_by_hour FINAL WHERE has((SELECT groupArray(hour) FROM live_hours), hour)) AS m
         LEFT JOIN
         (
-            SELECT notification_id, carrier, country FROM notification_carriers FINAL
+            SELECT notification_id, requested_at, carrier, country FROM notification_carriers FINAL
             WHERE has((SELECT groupArray(hour) FROM live_hours), hour)
-        ) AS c ON c.notification_id = m.notification_id
+        ) AS c ON c.notification_id = m.notification_id AND c.requested_at = m.requested_at
     )
 ) AS of_hour
 GROUP BY hour, tenant, channel, country, carrier, carrier_source, sender, error_code, error_class;

@@ -54,4 +54,5 @@ SELECT
     c.mnc AS mnc,
     c.line_type AS line_type
 FROM message_endings AS m
-LEFT JOIN notification_carriers AS c FINAL ON c.notification_id = m.notification_id;
+LEFT JOIN notification_carriers AS c FINAL
+    ON c.notification_id = m.notification_id AND c.requested_at = m.requested_at;

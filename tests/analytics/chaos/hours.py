@@ -195,7 +195,7 @@ def _notifications(of: Tables) -> list[t.NotificationSum]:
         attempts[m.notification_id].append(m)
     groups: dict[tuple[object, ...], list[t.Notification]] = defaultdict(list)
     for n in of.notifications.values():
-        told = of.looked_up.get(n.notification_id)
+        told = of.looked_up.get((n.notification_id, n.requested_at))
         country, carrier = (
             (told.country or n.country, told.carrier or n.carrier) if told else (n.country, n.carrier)
         )

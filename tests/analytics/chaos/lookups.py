@@ -2,7 +2,8 @@
 
 Guarantees: the same notifications get the same answers at the same moments of the plan, about a quarter of
 them: before their outcomes are written, among them, or long after; some twice, the older answer last now and
-then; some answers know no carrier, or no country. Leaves to the run to put them into their table.
+then; some also for a repeat of the request, an hour later; some answers know no carrier, or no country.
+Leaves to the run to put them into their table.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from tests.analytics.chaos.tables import LookedUp
 _HOUR_MS, _DAY_MS = 3_600_000, 86_400_000
 _ONE_OF = 4
 _TWICE = 0.2
+_REPEATED = 0.2
 _CARRIERS = (
     ("Telekom", "262", "01"),
     ("Lycamobile", "262", "43"),
@@ -44,11 +46,15 @@ class LookUps:
         if chance.randrange(_ONE_OF):
             return
         valid_from = requested_at - chance.randrange(30 * _DAY_MS)
-        for again in range(2 if chance.random() < _TWICE else 1):
+        answers = [(requested_at, again) for again in range(2 if chance.random() < _TWICE else 1)]
+        if chance.random() < _REPEATED:
+            answers.append((requested_at + _HOUR_MS, 0))
+        for at, again in answers:
             carrier, mcc, mnc = chance.choice(_CARRIERS)
             told = LookedUp(
-                hour=requested_at - requested_at % _HOUR_MS,
+                hour=at - at % _HOUR_MS,
                 notification_id=notification_id,
+                requested_at=at,
                 valid_from=valid_from + again,
                 carrier=carrier,
                 mcc=mcc,

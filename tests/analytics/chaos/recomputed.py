@@ -87,8 +87,8 @@ class Tables:
         self.history: dict[tuple[str, int, int], t.History] = {}
         self.sends: dict[str, t.Send] = {}
         """Every notification that a carrier has ever had, whatever became of it."""
-        self.looked_up: dict[str, t.LookedUp] = {}
-        """What stands for each notification's number, of what look-ups told."""
+        self.looked_up: dict[tuple[str, int], t.LookedUp] = {}
+        """What stands for each request's number, of what look-ups told, by notification and time."""
         self.unreadable: dict[Place, Refused] = {}
         """Where nothing lands of a record."""
         self.given_up: dict[Place, list[DeadLetter]] = {}
@@ -111,9 +111,10 @@ class Tables:
 
     def look_up(self, told: t.LookedUp) -> None:
         """The later one stands, whichever came first. These are in no topic: the run knows what it told."""
-        known = self.looked_up.get(told.notification_id)
+        request = told.notification_id, told.requested_at
+        known = self.looked_up.get(request)
         if known is None or known.valid_from < told.valid_from:
-            self.looked_up[told.notification_id] = told
+            self.looked_up[request] = told
 
     def rows(self) -> dict[str, Callable[[], Iterable[t.Row]]]:
         """By table."""

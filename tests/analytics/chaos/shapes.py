@@ -61,7 +61,7 @@ TABLES = (
     Shape("messages", t.Message, ("notification_id", "attempt")),
     Shape("notifications", t.Notification, ("notification_id",)),
     Shape("outcome_history", t.History, ("notification_id", "version", "updated_at")),
-    Shape("notification_carriers", t.LookedUp, ("notification_id",)),
+    Shape("notification_carriers", t.LookedUp, ("notification_id", "requested_at")),
 )
 VIEWS = (
     Shape("message_endings", t.Ending, ("notification_id", "attempt"), final=False),

@@ -379,6 +379,7 @@ class HourlyPrice(NamedTuple):
 class LookedUp(NamedTuple):
     hour: HourMs
     notification_id: str
+    requested_at: Ms
     valid_from: Ms
     carrier: str
     mcc: str

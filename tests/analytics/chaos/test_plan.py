@@ -136,9 +136,9 @@ def test_some_are_looked_up_before_their_outcomes_are_written_some_meanwhile_and
 def test_some_are_looked_up_twice_and_the_older_answer_comes_last_now_and_then(
     looked_up: list[tuple[int, LookedUp]],
 ) -> None:
-    told: dict[str, list[int]] = defaultdict(list)
+    told: dict[tuple[str, int], list[int]] = defaultdict(list)
     for _, each in looked_up:
-        told[each.notification_id].append(each.valid_from)
+        told[each.notification_id, each.requested_at].append(each.valid_from)
     twice = [times for times in told.values() if len(times) == 2]
     assert any(times == sorted(times) for times in twice)
     assert any(times != sorted(times) for times in twice)
@@ -147,6 +147,15 @@ def test_some_are_looked_up_twice_and_the_older_answer_comes_last_now_and_then(
         == {bool(e.country) for _, e in looked_up}
         == {True, False}
     )
+
+
+def test_some_repeats_are_looked_up_too_in_another_hour_than_the_first(
+    looked_up: list[tuple[int, LookedUp]],
+) -> None:
+    hours: dict[str, set[int]] = defaultdict(set)
+    for _, each in looked_up:
+        hours[each.notification_id].add(each.hour)
+    assert sum(len(found) == 2 for found in hours.values()) > 30
 
 
 def test_the_kills_are_spread_over_all_that_lands() -> None:

@@ -44,6 +44,7 @@ WHOLE: tuple[tuple[Topic, Record], ...] = (
 LOOKED_UP = LookedUp(
     hour=OUTCOME.requested_at - OUTCOME.requested_at % 3_600_000,
     notification_id=OUTCOME.notification_id,
+    requested_at=OUTCOME.requested_at,
     valid_from=OUTCOME.requested_at,
     carrier="Lycamobile",
     mcc="262",

@@ -43,7 +43,7 @@ def views(of: Tables) -> Mapping[str, Callable[[], Iterable[t.Row]]]:
 
 def by_look_up(of: Tables, m: t.Message) -> t.Message:
     """With the carrier and the country that a look-up told, where it told one, instead of the prefix's."""
-    told = of.looked_up.get(m.notification_id)
+    told = of.looked_up.get((m.notification_id, m.requested_at))
     if told is None:
         return m
     carrier, source = (told.carrier, "lookup") if told.carrier else (m.carrier, m.carrier_source)
@@ -51,7 +51,7 @@ def by_look_up(of: Tables, m: t.Message) -> t.Message:
 
 
 def _attributed(of: Tables, message: t.Message) -> t.Attributed:
-    told = of.looked_up.get(message.notification_id)
+    told = of.looked_up.get((message.notification_id, message.requested_at))
     m = by_look_up(of, message)
     return t.Attributed(
         notification_id=m.notification_id,
