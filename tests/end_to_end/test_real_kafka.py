@@ -14,11 +14,13 @@ from sandbox.demo.proof import judge_reports
 from sandbox.demo.run import Target, run
 from sandbox.demo.verdict import Verdict
 from sandbox.demo.warehouse import wait_for
-from sandbox.supervisor import SERVICES, Sandbox
+from sandbox.supervisor import BESIDE, SERVICES, Sandbox
 from schemas.clients import Kafka
 from tests.kafka.broker import KafkaHandle
 
 pytestmark = [pytest.mark.broker, pytest.mark.timeout(480)]
+
+KILLED = (*SERVICES, *BESIDE)
 
 
 class Killer:
@@ -26,9 +28,9 @@ class Killer:
 
     def __init__(self, box: Sandbox, messages: int, seed: int) -> None:
         rng = random.Random(seed)
-        moments = sorted(rng.randrange(1, messages * 3 // 4) for _ in SERVICES)
+        moments = sorted(rng.randrange(1, messages * 3 // 4) for _ in KILLED)
         self._box = box
-        self._due = list(zip(moments, rng.sample(SERVICES, len(SERVICES)), strict=True))
+        self._due = list(zip(moments, rng.sample(KILLED, len(KILLED)), strict=True))
         self.killed: list[str] = []
 
     def __call__(self, seen: int) -> None:
@@ -63,7 +65,7 @@ def performed(folder: Path, kafka: KafkaHandle, *, messages: int, seed: int, kil
         verdict, _ = judge_reports(plan, done, box, is_alone=False)
     finally:
         box.stop()
-    assert sorted(killer.killed) == (sorted(SERVICES) if kills else [])
+    assert sorted(killer.killed) == (sorted(KILLED) if kills else [])
     return verdict
 
 
