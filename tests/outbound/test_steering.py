@@ -121,10 +121,12 @@ def test_what_is_paused_waits_and_goes_when_it_is_resumed(
         ControlScope.PROVIDER: wanted.provider,
     }.get(scope, "")
     steered.decide(decisions.pause(scope, target, steered.who()))
+    # A command that is read before the pause is sent. A pause of the sender, once known, tells that what was
+    # decided before it, on the same partition, is known too.
     if scope is not ControlScope.SENDER:
-        # Read after it on the same partition: once this one is known, the other one is.
         steered.decide(decisions.pause(ControlScope.SENDER, wanted.sender, steered.who()))
-        steered.await_paused(wanted.sender, ControlScope.SENDER, waiting=0)
+    steered.await_paused(wanted.sender, ControlScope.SENDER, waiting=0)
+    if scope is not ControlScope.SENDER:
         steered.decide(decisions.resume(ControlScope.SENDER, wanted.sender, steered.who()))
     steered.world.command(wanted, lane=Priority.URGENT)
     steered.await_paused(wanted.sender, scope, waiting=1)
